@@ -20,7 +20,7 @@ type BoxKey struct{ aead cipher.AEAD }
 // ErrSecret means that a sealed secret was made with another box key or for another purpose, or was changed.
 var ErrSecret = errors.New("a stored secret does not open with this box's key")
 
-// secretV1 is the first byte of every sealed secret: XChaCha20-Poly1305, 24 byte nonce, purpose as associated data.
+// secretV1 is the first byte of every sealed secret: XChaCha20-Poly1305, 24 byte nonce, context as associated data.
 const secretV1 = 1
 
 // LoadBoxKey reads the key at path, or makes one where there is none. The file is 32 random bytes, mode 0600, in a
@@ -97,23 +97,24 @@ func createKey(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// SealSecret encrypts plaintext for OpenSecret with the same purpose, a constant such as "camera", so that a sealed
-// value cannot be moved to another column.
-func (k *BoxKey) SealSecret(purpose string, plaintext []byte) []byte {
+// SealSecret encrypts plain for OpenSecret with the same context, which names the purpose and the row that the value
+// belongs to, so that a sealed value cannot be moved elsewhere. It never fails; the error is there for keys that can,
+// such as one in a TPM.
+func (k *BoxKey) SealSecret(plain, context []byte) ([]byte, error) {
 	n := k.aead.NonceSize()
-	out := make([]byte, 1+n, 1+n+len(plaintext)+k.aead.Overhead())
+	out := make([]byte, 1+n, 1+n+len(plain)+k.aead.Overhead())
 	out[0] = secretV1
 	rand.Read(out[1:])
-	return k.aead.Seal(out, out[1:], plaintext, []byte(purpose))
+	return k.aead.Seal(out, out[1:], plain, context), nil
 }
 
-// OpenSecret decrypts what SealSecret made. Anything else gives ErrSecret.
-func (k *BoxKey) OpenSecret(purpose string, sealed []byte) ([]byte, error) {
+// OpenSecret decrypts what SealSecret made with the same context. Anything else gives ErrSecret.
+func (k *BoxKey) OpenSecret(sealed, context []byte) ([]byte, error) {
 	n := k.aead.NonceSize()
 	if len(sealed) < 1+n+k.aead.Overhead() || sealed[0] != secretV1 {
 		return nil, ErrSecret
 	}
-	plain, err := k.aead.Open(nil, sealed[1:1+n], sealed[1+n:], []byte(purpose))
+	plain, err := k.aead.Open(nil, sealed[1:1+n], sealed[1+n:], context)
 	if err != nil {
 		return nil, ErrSecret
 	}
