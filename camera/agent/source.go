@@ -1,0 +1,16 @@
+package agent
+
+import (
+	"context"
+
+	"cardea/camera/frame"
+)
+
+// Source is where a virtual camera gets its pictures from.
+type Source interface {
+	// Stream describes the tracks. It is known before Run and never changes.
+	Stream() *frame.Stream
+	// Run hands every frame to sink at the time it is due, from one goroutine, until ctx is done; then it
+	// returns nil. PTS of a track never repeats. sink does not block for long and MUST NOT change the frame.
+	Run(ctx context.Context, sink func(*frame.Frame)) error
+}
