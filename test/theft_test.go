@@ -49,8 +49,7 @@ func TestTheft(t *testing.T) {
 		"camera password, URL": []byte("viewer:" + password),
 		"SPS":                  source.Stream().Tracks[0].Params[0],
 		"SEI of every picture": seiPrefix(t),
-		"MP4 header":           []byte("ftyp"),
-		"MP4 part":             []byte("moof"),
+		"MP4 part":             []byte("moof\x00\x00\x00\x10mfhd"),
 	}
 	for i, code := range b.Setup.RecoveryCodes {
 		secrets[fmt.Sprint("recovery code ", i)] = []byte(code)
