@@ -1,0 +1,272 @@
+package auth
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+	"unicode"
+
+	"cardea/store"
+)
+
+// touchEvery is how exact the last use of a session is kept: a write for each request would wear out an SD card.
+const touchEvery = time.Minute
+
+// Client says where a request comes from.
+type Client struct {
+	// Addr is the peer of the connection. An invalid one means the relay: not on the LAN.
+	Addr netip.Addr
+	// Agent is the User-Agent header, shown in the list of sessions. It is cut to a sane length.
+	Agent string
+}
+
+// Credentials are what somebody types to sign in.
+type Credentials struct {
+	Name, Password string
+	// Code is a TOTP code or a recovery code.
+	Code string
+}
+
+// Session is one signed-in browser.
+type Session struct {
+	// ID names the session in lists; it does not open it.
+	ID string
+	// UserID is whose it is.
+	UserID string
+	// Created, LastSeen (exact to a minute) and Expires (the absolute limit) are UTC.
+	Created, LastSeen, Expires time.Time
+	// Addr and Agent are what the sign-in came from.
+	Addr, Agent string
+}
+
+// SignedIn is a new session.
+type SignedIn struct {
+	User    User
+	Session Session
+	// Token opens the session: 43 characters of base64url. It belongs into a `__Host-` cookie and nowhere else.
+	Token string
+	// RecoveryUsed is true where a recovery code took the place of TOTP; RecoveryLeft is how many remain.
+	RecoveryUsed bool
+	RecoveryLeft int
+}
+
+// SignIn checks name, password and code and begins a session under a new id. Everything wrong gives the same Denied
+// after the same work, except a right code that was used before, which is said to whoever knows the rest. Failures
+// delay the next attempt: Throttled.
+func (p *People) SignIn(ctx context.Context, c Credentials, from Client) (SignedIn, error) {
+	user, err := p.cfg.DB.UserByName(ctx, strings.TrimSpace(c.Name))
+	if err != nil && !hasCode(err, store.NotFound) {
+		return SignedIn{}, fmt.Errorf("read the account: %w", err)
+	}
+	known, err := p.knownAddress(ctx, user, from.Addr)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	try, err := p.limit.begin(ctx, p.byAccount(c.Name, from.Addr, known), p.byAddress(from.Addr))
+	if err != nil {
+		return SignedIn{}, err
+	}
+	in, err := p.judge(ctx, user, c, from)
+	if err != nil {
+		var e *Error
+		if !asError(err, &e) || e.Code == Throttled {
+			// The box could not judge. Who asked is not to blame; ctx may be over, and the counter must not stay.
+			if undo := try.forgive(context.WithoutCancel(ctx)); undo != nil {
+				p.cfg.Log.WarnContext(ctx, "attempt stays counted", "error", undo)
+			}
+			return SignedIn{}, err
+		}
+		p.cfg.Log.InfoContext(ctx, "sign-in refused", "addr", from.Addr)
+		return SignedIn{}, err
+	}
+	p.cfg.Log.InfoContext(ctx, "signed in", "user", user.Name, "addr", from.Addr, "recovery_code", in.RecoveryUsed)
+	return in, try.succeed(ctx)
+}
+
+// judge decides about credentials. user is the zero value where the name is unknown.
+func (p *People) judge(ctx context.Context, user store.User, c Credentials, from Client) (SignedIn, error) {
+	password := c.Password
+	if len(password) > maxPassword {
+		password = "" // nothing to hash a megabyte for; it fits nobody
+	}
+	fits, err := p.hash.verify(ctx, user.PasswordHash, password)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	second, ok := parseCode(c.Code)
+	if !fits || !ok || user.Disabled {
+		return SignedIn{}, errWrong()
+	}
+	var at int64
+	var recovery []byte
+	if second.recovery != nil {
+		recovery = hashToken("recovery "+user.ID, second.recovery)
+	} else {
+		seed, err := p.cfg.Seal.OpenSecret(user.TOTPSecret, sealContext(user.ID))
+		if err != nil {
+			return SignedIn{}, fmt.Errorf("open the TOTP seed of %s: %w", user.ID, err)
+		}
+		if at, ok, err = step(seed, second.digits, p.cfg.Now()); err != nil {
+			return SignedIn{}, err
+		}
+		if !ok {
+			return SignedIn{}, errWrong()
+		}
+	}
+	in, row, err := p.newSession(user, from)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	// Using up the step or the code and beginning the session is one transaction: raced, exactly one wins.
+	switch err := p.cfg.DB.SignIn(ctx, row, at, recovery); {
+	case hasCode(err, store.Denied) && recovery != nil:
+		return SignedIn{}, errWrong()
+	case hasCode(err, store.Denied):
+		return SignedIn{}, refuse(Denied, "This code was used already; each one is good once. Wait for the next one.")
+	case err != nil:
+		return SignedIn{}, fmt.Errorf("begin a session: %w", err)
+	}
+	in.RecoveryUsed = recovery != nil
+	if in.RecoveryLeft, err = p.cfg.DB.RecoveryLeft(ctx, user.ID); err != nil {
+		return SignedIn{}, fmt.Errorf("count recovery codes: %w", err)
+	}
+	return in, nil
+}
+
+// knownAddress reports whether the user has a session that began at this address.
+func (p *People) knownAddress(ctx context.Context, user store.User, from netip.Addr) (bool, error) {
+	if user.ID == "" || !from.IsValid() {
+		return false, nil
+	}
+	rows, err := p.cfg.DB.Sessions(ctx, user.ID)
+	if err != nil {
+		return false, fmt.Errorf("read sessions: %w", err)
+	}
+	for _, s := range rows {
+		if a, err := netip.ParseAddr(s.Addr); err == nil && block(a) == block(from) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (p *People) newSession(user store.User, from Client) (SignedIn, store.Session, error) {
+	b, err := p.random(sessionBytes)
+	if err != nil {
+		return SignedIn{}, store.Session{}, err
+	}
+	now := p.cfg.Now()
+	row := store.Session{
+		IDHash: hashToken("session", b), User: user.ID, Created: now, LastSeen: now, Expires: now.Add(p.cfg.Absolute),
+		Agent: clean(from.Agent),
+	}
+	if from.Addr.IsValid() {
+		row.Addr = from.Addr.Unmap().String()
+	}
+	return SignedIn{User: person(user), Session: session(row), Token: base64.RawURLEncoding.EncodeToString(b)}, row, nil
+}
+
+// clean makes a header fit for a list: printable and short.
+func clean(agent string) string {
+	agent = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, agent)
+	if runes := []rune(agent); len(runes) > 200 {
+		return string(runes[:200])
+	}
+	return agent
+}
+
+// Session returns who a token belongs to, and notes that it was used. Denied where the token is not one, or the
+// session is over: ended, idle or absolute limit reached, account disabled.
+func (p *People) Session(ctx context.Context, token string) (User, Session, error) {
+	hash, ok := parseSession(token)
+	if !ok {
+		return User{}, Session{}, errNoSession()
+	}
+	row, user, err := p.cfg.DB.Session(ctx, hash)
+	switch {
+	case hasCode(err, store.NotFound):
+		return User{}, Session{}, errNoSession()
+	case err != nil:
+		return User{}, Session{}, fmt.Errorf("read the session: %w", err)
+	}
+	now := p.cfg.Now()
+	if user.Disabled || !now.Before(row.Expires) || now.Sub(row.LastSeen) >= p.cfg.Idle {
+		if err := p.cfg.DB.EndSession(ctx, hash); err != nil && !hasCode(err, store.NotFound) {
+			return User{}, Session{}, fmt.Errorf("end a session: %w", err)
+		}
+		return User{}, Session{}, errNoSession()
+	}
+	if now.Sub(row.LastSeen) >= touchEvery {
+		if err := p.cfg.DB.TouchSession(ctx, hash, now); err != nil && !hasCode(err, store.NotFound) {
+			return User{}, Session{}, fmt.Errorf("note the use of a session: %w", err)
+		}
+		row.LastSeen = now
+	}
+	return person(user), session(row), nil
+}
+
+// SignOut ends the session of a token. A token that opens nothing is signed out already.
+func (p *People) SignOut(ctx context.Context, token string) error {
+	hash, ok := parseSession(token)
+	if !ok {
+		return nil
+	}
+	if err := p.cfg.DB.EndSession(ctx, hash); err != nil && !hasCode(err, store.NotFound) {
+		return fmt.Errorf("end the session: %w", err)
+	}
+	return nil
+}
+
+// Sessions lists the sessions of a user that are not over, the last used first.
+func (p *People) Sessions(ctx context.Context, userID string) ([]Session, error) {
+	rows, err := p.cfg.DB.Sessions(ctx, userID)
+	if err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	now := p.cfg.Now()
+	list := []Session{}
+	for _, row := range rows {
+		if now.Before(row.Expires) && now.Sub(row.LastSeen) < p.cfg.Idle {
+			list = append(list, session(row))
+		}
+	}
+	sortByUse(list)
+	return list, nil
+}
+
+// EndSession ends one session of a user by the ID that Sessions lists. NotFound where the user has no such one.
+func (p *People) EndSession(ctx context.Context, userID, id string) error {
+	rows, err := p.cfg.DB.Sessions(ctx, userID)
+	if err != nil {
+		return fmt.Errorf("list sessions: %w", err)
+	}
+	for _, row := range rows {
+		if session(row).ID == id {
+			if err := p.cfg.DB.EndSession(ctx, row.IDHash); err != nil && !hasCode(err, store.NotFound) {
+				return fmt.Errorf("end a session: %w", err)
+			}
+			p.cfg.Log.InfoContext(ctx, "session ended", "user", userID)
+			return nil
+		}
+	}
+	return refuse(NotFound, "There is no such session; it may have ended by itself.")
+}
+
+// EndSessions ends every session of a user, except the one of token where that is not empty, and returns how many.
+func (p *People) EndSessions(ctx context.Context, userID, token string) (int, error) {
+	except, _ := parseSession(token)
+	n, err := p.cfg.DB.EndSessions(ctx, userID, except)
+	if err != nil {
+		return 0, fmt.Errorf("end sessions: %w", err)
+	}
+	p.cfg.Log.InfoContext(ctx, "sessions ended", "user", userID, "count", n)
+	return n, nil
+}
