@@ -27,7 +27,8 @@ type ReaderConfig struct {
 	// Preroll asks for that much of the past. The hub gives what its own Config lets it keep, from a key frame
 	// on.
 	Preroll time.Duration
-	// MaxBytes bounds the memory that the queue keeps alive. 0 means DefaultReaderBytes.
+	// MaxBytes bounds the memory that the queue keeps alive. 0 means DefaultReaderBytes. It is raised to twice
+	// what the cache gives.
 	MaxBytes int
 }
 
@@ -62,6 +63,8 @@ func (r *Reader) prime(c *cache) {
 		r.queue.push(f)
 		r.stream = f.Stream
 	}
+	// What it begins with must not fill the queue, or a viewer would lose his first picture to the second.
+	r.config.MaxBytes = max(r.config.MaxBytes, 2*r.queue.bytes)
 	if c.n > 0 {
 		// A reduced group of pictures cannot be continued; the cache takes part in that by being broken.
 		r.waiting = c.broken
