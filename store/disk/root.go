@@ -1,0 +1,6 @@
+package disk
+
+// Root placeholder, replaced in the next commit.
+type Root struct{}
+
+func (r *Root) Remove(names ...string) error { return nil }

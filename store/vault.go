@@ -1,0 +1,200 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// Vault is a key pair that clips are sealed to; the store knows the public half.
+type Vault struct {
+	ID        ID
+	Name      string
+	Type      string // "hybrid" or "x25519"
+	Recipient string // age recipient
+	Created   time.Time
+	Retired   time.Time // zero = takes new clips
+	Default   bool
+}
+
+// Grant is a vault's identity wrapped for one person. The store cannot open it.
+type Grant struct {
+	ID      ID
+	Vault   ID
+	User    ID
+	Kind    string // "passphrase", "passkey" or "device"
+	Label   string
+	Wrapped []byte
+	Created time.Time
+	Revoked time.Time // zero = in force
+}
+
+const vaultColumns = `SELECT id, name, type, recipient, created, retired, preferred FROM vault `
+
+func scanVault(row scanner) (v Vault, err error) {
+	return v, row.Scan(&v.ID, &v.Name, &v.Type, &v.Recipient, instant{&v.Created}, instant{&v.Retired}, &v.Default)
+}
+
+func vaultNo(t *tx, id ID) (no int64, err error) {
+	return no, t.one(Errorf(NotFound, "there is no vault %s", id), `SELECT no FROM vault WHERE id = ?`, []any{id}, &no)
+}
+
+// vaultNoOrNull is for columns where NULL means the default vault.
+func vaultNoOrNull(t *tx, id ID) (any, error) {
+	if id == (ID{}) {
+		return nil, nil
+	}
+	no, err := vaultNo(t, id)
+	return no, err
+}
+
+// Vaults lists all vaults, the oldest first.
+func (db *DB) Vaults(ctx context.Context) (all []Vault, err error) {
+	err = db.read(ctx, func(t *tx) error {
+		all, err = list(t, scanVault, vaultColumns+`ORDER BY no`)
+		return err
+	})
+	return all, err
+}
+
+// Vault gives one vault; the zero ID gives the default one. NotFound.
+func (db *DB) Vault(ctx context.Context, id ID) (v Vault, err error) {
+	err = db.read(ctx, func(t *tx) error {
+		found, err := list(t, scanVault, vaultColumns+`WHERE id = ?1 OR (?2 AND preferred = 1)`, id, id == (ID{}))
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 && id == (ID{}) {
+			return Errorf(NotFound, "there is no vault yet")
+		}
+		if len(found) == 0 {
+			return Errorf(NotFound, "there is no vault %s", id)
+		}
+		v = found[0]
+		return nil
+	})
+	return v, err
+}
+
+// CreateVault stores a new vault together with the first grants to it. The first vault becomes the default; a later one only
+// when v.Default says so. A recipient that is there already is a Conflict.
+func (db *DB) CreateVault(ctx context.Context, v Vault, grants ...Grant) (Vault, error) {
+	if err := checkName("vault", v.Name); err != nil {
+		return Vault{}, err
+	}
+	if (v.Type != "hybrid" && v.Type != "x25519") || v.Recipient == "" {
+		return Vault{}, Errorf(Invalid, "a vault needs a recipient and is of type hybrid or x25519")
+	}
+	err := db.write(ctx, func(t *tx) error {
+		id, err := db.NewID(db.now())
+		if err != nil {
+			return err
+		}
+		v.ID, v.Created, v.Retired = id, fromMicros(micros(db.now())), time.Time{}
+		var others int
+		if err := t.one(nil, `SELECT count(*) FROM vault WHERE preferred = 1`, nil, &others); err != nil {
+			return err
+		}
+		v.Default = v.Default || others == 0
+		if v.Default {
+			if _, err := t.exec(`UPDATE vault SET preferred = 0 WHERE preferred = 1`); err != nil {
+				return err
+			}
+		}
+		_, err = t.exec(`INSERT INTO vault (id, name, type, recipient, created, preferred) VALUES (?, ?, ?, ?, ?, ?)`,
+			v.ID, v.Name, v.Type, v.Recipient, micros(v.Created), v.Default)
+		if duplicate(err) {
+			return Errorf(Conflict, "there is a vault with this recipient already")
+		}
+		if err != nil {
+			return err
+		}
+		for _, grant := range grants {
+			grant.Vault = v.ID
+			if _, err := addGrant(t, grant); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return Vault{}, err
+	}
+	return v, nil
+}
+
+// SetDefaultVault makes a vault that is not retired the one that new clips are sealed to.
+func (db *DB) SetDefaultVault(ctx context.Context, id ID) error {
+	return db.write(ctx, func(t *tx) error {
+		if _, err := t.exec(`UPDATE vault SET preferred = 0 WHERE preferred = 1`); err != nil {
+			return err
+		}
+		return t.change(Errorf(NotFound, "there is no vault %s in use", id),
+			`UPDATE vault SET preferred = 1 WHERE id = ? AND retired IS NULL`, id)
+	})
+}
+
+// RetireVault ends the use of a vault for new clips; its clips stay. The default vault is a Conflict: name another one first.
+func (db *DB) RetireVault(ctx context.Context, id ID) error {
+	return db.write(ctx, func(t *tx) error {
+		if _, err := vaultNo(t, id); err != nil {
+			return err
+		}
+		return t.change(Errorf(Conflict, "the default vault cannot be retired; make another one the default first"),
+			`UPDATE vault SET retired = coalesce(retired, ?) WHERE id = ? AND preferred = 0`, micros(db.now()), id)
+	})
+}
+
+const grantColumns = `SELECT g.id, v.id, u.id, g.kind, g.label, g.wrapped, g.created, g.revoked
+	FROM vault_grant g JOIN vault v ON v.no = g.vault_no JOIN user u ON u.no = g.user_no `
+
+func scanGrant(row scanner) (g Grant, err error) {
+	return g, row.Scan(&g.ID, &g.Vault, &g.User, &g.Kind, &g.Label, &g.Wrapped, instant{&g.Created}, instant{&g.Revoked})
+}
+
+// Grants lists the grants in force, of one vault and one user; a zero ID means all.
+func (db *DB) Grants(ctx context.Context, vault, user ID) (all []Grant, err error) {
+	err = db.read(ctx, func(t *tx) error {
+		all, err = list(t, scanGrant, grantColumns+`WHERE g.revoked IS NULL AND (?1 OR v.id = ?2) AND (?3 OR u.id = ?4) ORDER BY g.no`,
+			vault == (ID{}), vault, user == (ID{}), user)
+		return err
+	})
+	return all, err
+}
+
+// AddGrant stores a wrapped identity and gives it back with ID and Created.
+func (db *DB) AddGrant(ctx context.Context, grant Grant) (Grant, error) {
+	err := db.write(ctx, func(t *tx) (err error) {
+		grant, err = addGrant(t, grant)
+		return err
+	})
+	return grant, err
+}
+
+func addGrant(t *tx, grant Grant) (Grant, error) {
+	if len(grant.Wrapped) == 0 || (grant.Kind != "passphrase" && grant.Kind != "passkey" && grant.Kind != "device") {
+		return Grant{}, Errorf(Invalid, "a grant needs a wrapped identity and is of kind passphrase, passkey or device")
+	}
+	vault, err := vaultNo(t, grant.Vault)
+	if err != nil {
+		return Grant{}, err
+	}
+	user, err := userNo(t, grant.User)
+	if err != nil {
+		return Grant{}, err
+	}
+	if grant.ID, err = t.db.NewID(t.db.now()); err != nil {
+		return Grant{}, err
+	}
+	grant.Created, grant.Revoked = fromMicros(micros(t.db.now())), time.Time{}
+	_, err = t.exec(`INSERT INTO vault_grant (id, vault_no, user_no, kind, label, wrapped, created) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		grant.ID, vault, user, grant.Kind, grant.Label, grant.Wrapped, micros(grant.Created))
+	return grant, err
+}
+
+// RevokeGrant takes a grant back and forgets the wrapped identity. NotFound when it is not in force.
+func (db *DB) RevokeGrant(ctx context.Context, id ID) error {
+	return db.write(ctx, func(t *tx) error {
+		return t.change(Errorf(NotFound, "there is no grant %s in force", id),
+			`UPDATE vault_grant SET revoked = ?, wrapped = zeroblob(0) WHERE id = ? AND revoked IS NULL`, micros(db.now()), id)
+	})
+}
