@@ -180,16 +180,7 @@ func (db *DB) PutCursor(ctx context.Context, name string, seq int64) error {
 
 // DropEvents deletes events that started before the time given, at most limit of them, and says how many it took.
 func (db *DB) DropEvents(ctx context.Context, before time.Time, limit int) (n int, err error) {
-	err = db.write(ctx, func(t *tx) error {
-		result, err := t.exec(`DELETE FROM event WHERE no IN (SELECT no FROM event WHERE start < ? ORDER BY start LIMIT ?)`, micros(before), limit)
-		if err != nil {
-			return err
-		}
-		taken, err := result.RowsAffected()
-		n = int(taken)
-		return err
-	})
-	return n, err
+	return db.take(ctx, `DELETE FROM event WHERE no IN (SELECT no FROM event WHERE start < ? ORDER BY start LIMIT ?)`, micros(before), limit)
 }
 
 // followers are those who want to be woken up when events were committed.

@@ -140,15 +140,6 @@ func gaps(t *tx, camera int64, from, to time.Time) ([]Gap, error) {
 
 // DropGaps deletes gaps that ended before the time given, at most limit of them, and says how many it took.
 func (db *DB) DropGaps(ctx context.Context, before time.Time, limit int) (n int, err error) {
-	err = db.write(ctx, func(t *tx) error {
-		result, err := t.exec(`DELETE FROM gap WHERE (camera_no, start) IN
-			(SELECT camera_no, start FROM gap WHERE "end" < ? LIMIT ?)`, micros(before), limit)
-		if err != nil {
-			return err
-		}
-		taken, err := result.RowsAffected()
-		n = int(taken)
-		return err
-	})
-	return n, err
+	return db.take(ctx, `DELETE FROM gap WHERE (camera_no, start) IN (SELECT camera_no, start FROM gap WHERE "end" < ? LIMIT ?)`,
+		micros(before), limit)
 }

@@ -182,6 +182,20 @@ func (db *DB) read(ctx context.Context, fn func(*tx) error) error {
 	return db.explain(t.run("BEGIN", fn, "COMMIT"))
 }
 
+// take runs one statement that deletes or changes rows as a transaction of its own and says how many it hit.
+func (db *DB) take(ctx context.Context, query string, args ...any) (n int, err error) {
+	err = db.write(ctx, func(t *tx) error {
+		result, err := t.exec(query, args...)
+		if err != nil {
+			return err
+		}
+		hit, err := result.RowsAffected()
+		n = int(hit)
+		return err
+	})
+	return n, err
+}
+
 func (t *tx) run(begin string, fn func(*tx) error, commit string) (err error) {
 	if _, err := t.exec(begin); err != nil {
 		return fmt.Errorf("begin: %w", err)

@@ -41,12 +41,20 @@ func addSession(t *tx, s *Session) error {
 	return err
 }
 
-// SignInTOTP spends a TOTP step and starts the session in one transaction, so that no code works twice, not even in two requests
-// at once. A step that is not later than the last one is Denied. s.User says who.
-func (db *DB) SignInTOTP(ctx context.Context, s Session, step int64) error {
+// SignIn begins a session and uses up the second factor in one transaction, so that no code works twice, not even in two
+// requests at once: the TOTP step, which has to be later than the last one, or, when not nil, a recovery code (hash). A factor that
+// is used up already, and a disabled account, are Denied and change nothing.
+func (db *DB) SignIn(ctx context.Context, s Session, step int64, recovery []byte) error {
 	return db.write(ctx, func(t *tx) error {
-		err := t.change(Errorf(Denied, "this code was used already; wait for the next one"),
-			`UPDATE user SET totp_last_step = ?1 WHERE id = ?2 AND disabled = 0 AND totp_last_step < ?1`, step, s.User)
+		var err error
+		if recovery == nil {
+			err = t.change(Errorf(Denied, "this code was used already; wait for the next one"),
+				`UPDATE user SET totp_last_step = ?1 WHERE id = ?2 AND disabled = 0 AND totp_last_step < ?1`, step, s.User)
+		} else {
+			err = t.change(Errorf(Denied, "this recovery code is not valid or was used already"), `UPDATE recovery_code SET used = ?
+				WHERE hash = ? AND used IS NULL AND user_no = (SELECT no FROM user WHERE id = ? AND disabled = 0)`,
+				micros(db.now()), recovery, s.User)
+		}
 		if err != nil {
 			return err
 		}
@@ -54,25 +62,12 @@ func (db *DB) SignInTOTP(ctx context.Context, s Session, step int64) error {
 	})
 }
 
-// SignInRecovery spends a recovery code (SHA-256 hash) and starts the session in one transaction. A code that is unknown or
-// spent is Denied.
-func (db *DB) SignInRecovery(ctx context.Context, s Session, hash []byte) error {
-	return db.write(ctx, func(t *tx) error {
-		err := t.change(Errorf(Denied, "this recovery code is not valid or was used already"),
-			`UPDATE recovery_code SET used = ? WHERE hash = ? AND used IS NULL AND user_no = (SELECT no FROM user WHERE id = ? AND disabled = 0)`,
-			micros(db.now()), hash, s.User)
-		if err != nil {
-			return err
-		}
-		return addSession(t, &s)
-	})
-}
-
-// Session finds a session that has not expired, with its user, who is not disabled. NotFound.
+// Session finds a session and its user. It decides nothing: whether the session has expired or the user is disabled is for the
+// caller to see. NotFound.
 func (db *DB) Session(ctx context.Context, idHash []byte) (s Session, u User, err error) {
 	missing := Errorf(NotFound, "the session has ended; sign in again")
 	err = db.read(ctx, func(t *tx) error {
-		sessions, err := list(t, scanSession, sessionColumns+`WHERE s.id_hash = ? AND s.expires > ? AND u.disabled = 0`, idHash, micros(db.now()))
+		sessions, err := list(t, scanSession, sessionColumns+`WHERE s.id_hash = ?`, idHash)
 		if err != nil {
 			return err
 		}
@@ -89,19 +84,19 @@ func (db *DB) Session(ctx context.Context, idHash []byte) (s Session, u User, er
 	return s, u, err
 }
 
-// Sessions lists the sessions of a user that have not expired, the latest first.
+// Sessions lists the sessions of a user, the latest first; expired ones too until PurgeSessions.
 func (db *DB) Sessions(ctx context.Context, user ID) (all []Session, err error) {
 	err = db.read(ctx, func(t *tx) error {
-		all, err = list(t, scanSession, sessionColumns+`WHERE u.id = ? AND s.expires > ? ORDER BY s.created DESC`, user, micros(db.now()))
+		all, err = list(t, scanSession, sessionColumns+`WHERE u.id = ? ORDER BY s.created DESC`, user)
 		return err
 	})
 	return all, err
 }
 
-// TouchSession notes that a session was used, and when it ends now. A session that is gone is no error. Call it rarely: it writes.
-func (db *DB) TouchSession(ctx context.Context, idHash []byte, seen, expires time.Time) error {
+// TouchSession notes that a session was used. A session that is gone is no error. Call it rarely: it writes.
+func (db *DB) TouchSession(ctx context.Context, idHash []byte, seen time.Time) error {
 	return db.write(ctx, func(t *tx) error {
-		_, err := t.exec(`UPDATE session SET last_seen = ?, expires = ? WHERE id_hash = ?`, micros(seen), micros(expires), idHash)
+		_, err := t.exec(`UPDATE session SET last_seen = ? WHERE id_hash = ?`, micros(seen), idHash)
 		return err
 	})
 }
@@ -114,15 +109,17 @@ func (db *DB) EndSession(ctx context.Context, idHash []byte) error {
 	})
 }
 
-// EndSessions signs a user out everywhere except in the session given (nil = everywhere).
-func (db *DB) EndSessions(ctx context.Context, user ID, except []byte) error {
+// EndSessions signs a user out everywhere except in the session given (nil = everywhere) and says how many sessions ended.
+func (db *DB) EndSessions(ctx context.Context, user ID, except []byte) (n int, err error) {
 	if except == nil {
 		except = []byte{}
 	}
-	return db.write(ctx, func(t *tx) error {
-		_, err := t.exec(`DELETE FROM session WHERE user_no = (SELECT no FROM user WHERE id = ?) AND id_hash <> ?`, user, except)
-		return err
-	})
+	return db.take(ctx, `DELETE FROM session WHERE user_no = (SELECT no FROM user WHERE id = ?) AND id_hash <> ?`, user, except)
+}
+
+// PurgeSessions forgets sessions that were last used before idleBefore or have expired by now, and says how many.
+func (db *DB) PurgeSessions(ctx context.Context, idleBefore, now time.Time) (n int, err error) {
+	return db.take(ctx, `DELETE FROM session WHERE last_seen < ? OR expires <= ?`, micros(idleBefore), micros(now))
 }
 
 // Throttle says how often something failed in a row, and until when no further attempt is looked at.
@@ -133,65 +130,48 @@ type Throttle struct {
 	Last  time.Time
 }
 
-func throttle(t *tx, key string) (Throttle, error) {
-	found := Throttle{Key: key}
-	err := t.one(nil, `SELECT fails, until, last FROM throttle WHERE key = ?`, []any{key}, &found.Fails, instant{&found.Until}, instant{&found.Last})
-	return found, err
-}
-
-// Throttle gives the state of key; one that never failed has zero fields.
-func (db *DB) Throttle(ctx context.Context, key string) (found Throttle, err error) {
+// Throttles gives the rows of the keys that have failed; the others are left out.
+func (db *DB) Throttles(ctx context.Context, keys ...string) (all []Throttle, err error) {
 	err = db.read(ctx, func(t *tx) error {
-		found, err = throttle(t, key)
-		return err
-	})
-	return found, err
-}
-
-// AddFailure counts a failure of key now; wait says, from the number of failures, how long the next attempt has to wait.
-func (db *DB) AddFailure(ctx context.Context, key string, wait func(fails int) time.Duration) (found Throttle, err error) {
-	err = db.write(ctx, func(t *tx) error {
-		if found, err = throttle(t, key); err != nil {
-			return err
+		for _, key := range keys {
+			found, err := list(t, func(row scanner) (f Throttle, err error) {
+				return f, row.Scan(&f.Key, &f.Fails, instant{&f.Until}, instant{&f.Last})
+			}, `SELECT key, fails, until, last FROM throttle WHERE key = ?`, key)
+			if err != nil {
+				return err
+			}
+			all = append(all, found...)
 		}
-		now := db.now()
-		found.Fails++
-		found.Until, found.Last = fromMicros(micros(now.Add(wait(found.Fails)))), fromMicros(micros(now))
-		_, err = t.exec(`INSERT INTO throttle (key, fails, until, last) VALUES (?1, ?2, ?3, ?4)
-			ON CONFLICT (key) DO UPDATE SET fails = ?2, until = ?3, last = ?4`, key, found.Fails, micros(found.Until), micros(found.Last))
-		return err
+		return nil
 	})
-	return found, err
+	return all, err
 }
 
-// ClearFailures forgets the failures of key.
-func (db *DB) ClearFailures(ctx context.Context, key string) error {
+// SetThrottle stores or replaces the row of a key. Who reads, counts and stores has to do so under a lock of their own.
+func (db *DB) SetThrottle(ctx context.Context, row Throttle) error {
 	return db.write(ctx, func(t *tx) error {
-		_, err := t.exec(`DELETE FROM throttle WHERE key = ?`, key)
+		_, err := t.exec(`INSERT INTO throttle (key, fails, until, last) VALUES (?1, ?2, ?3, ?4)
+			ON CONFLICT (key) DO UPDATE SET fails = ?2, until = ?3, last = ?4`, row.Key, row.Fails, micros(row.Until), micros(row.Last))
 		return err
 	})
 }
 
-// Prune forgets expired sessions, and failures whose last one was before the time given.
-func (db *DB) Prune(ctx context.Context, before time.Time) error {
-	return db.write(ctx, func(t *tx) error {
-		if _, err := t.exec(`DELETE FROM session WHERE expires <= ?`, micros(db.now())); err != nil {
-			return err
-		}
-		_, err := t.exec(`DELETE FROM throttle WHERE last < ?1 AND until < ?2`, micros(before), micros(db.now()))
-		return err
-	})
+// ClearThrottle forgets the failures of key.
+func (db *DB) ClearThrottle(ctx context.Context, key string) error {
+	_, err := db.take(ctx, `DELETE FROM throttle WHERE key = ?`, key)
+	return err
 }
 
-// Claim is the one-time token of the first run.
-type Claim struct {
-	TokenHash []byte // SHA-256 of the token
-	Expires   time.Time
+// PurgeThrottle forgets keys whose last failure was before the time given.
+func (db *DB) PurgeThrottle(ctx context.Context, before time.Time) error {
+	_, err := db.take(ctx, `DELETE FROM throttle WHERE last < ?`, micros(before))
+	return err
 }
 
-// PutClaim replaces the claim token. When an account exists it is a Conflict: there is nothing to claim.
-func (db *DB) PutClaim(ctx context.Context, claim Claim) error {
-	if len(claim.TokenHash) != 32 || claim.Expires.IsZero() {
+// SetClaim replaces the one-time token of the first run, of which only a hash is stored. When an account exists it is a
+// Conflict: there is nothing to claim.
+func (db *DB) SetClaim(ctx context.Context, hash []byte, expires time.Time) error {
+	if len(hash) == 0 || expires.IsZero() {
 		return Errorf(Invalid, "a claim needs the hash of its token and an end")
 	}
 	return db.write(ctx, func(t *tx) error {
@@ -199,24 +179,16 @@ func (db *DB) PutClaim(ctx context.Context, claim Claim) error {
 			return err
 		}
 		_, err := t.exec(`INSERT INTO claim (one, token_hash, expires) VALUES (1, ?1, ?2)
-			ON CONFLICT (one) DO UPDATE SET token_hash = ?1, expires = ?2`, claim.TokenHash, micros(claim.Expires))
+			ON CONFLICT (one) DO UPDATE SET token_hash = ?1, expires = ?2`, hash, micros(expires))
 		return err
 	})
 }
 
-// Claim gives the claim token in force, or NotFound.
-func (db *DB) Claim(ctx context.Context) (claim Claim, err error) {
+// Claim gives the hash of the token that SetClaim stored last, expired or not, or NotFound.
+func (db *DB) Claim(ctx context.Context) (hash []byte, expires time.Time, err error) {
 	err = db.read(ctx, func(t *tx) error {
-		return t.one(Errorf(NotFound, "there is no claim token in force; run `cardea claim` for a new one"),
-			`SELECT token_hash, expires FROM claim WHERE expires > ?`, []any{micros(db.now())}, &claim.TokenHash, instant{&claim.Expires})
+		return t.one(Errorf(NotFound, "there is no claim link; run `cardea claim` for one"),
+			`SELECT token_hash, expires FROM claim`, nil, &hash, instant{&expires})
 	})
-	return claim, err
-}
-
-// Claimed reports whether an account exists.
-func (db *DB) Claimed(ctx context.Context) (claimed bool, err error) {
-	err = db.read(ctx, func(t *tx) error {
-		return t.one(nil, `SELECT EXISTS (SELECT 1 FROM user)`, nil, &claimed)
-	})
-	return claimed, err
+	return hash, expires, err
 }

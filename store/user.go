@@ -5,21 +5,18 @@ import (
 	"time"
 )
 
-// Role says what a person may do.
-type Role string
-
-// The roles.
+// Roles, as stored. What each may do is for auth to say.
 const (
-	RoleOwner  Role = "owner"
-	RoleMember Role = "member"
-	RoleViewer Role = "viewer"
+	RoleOwner  = "owner"
+	RoleMember = "member"
+	RoleViewer = "viewer"
 )
 
 // Actor is who does something, for records of it.
 type Actor struct {
 	User ID     // zero = nobody signed in: the command line, or Cardea itself
 	Name string // sign-in name, or "console", "cardea"
-	Role Role
+	Role string
 	Addr string // IP address, "" = on the box
 }
 
@@ -27,7 +24,7 @@ type Actor struct {
 type User struct {
 	ID           ID
 	Name         string // unique, ignoring case
-	Role         Role
+	Role         string
 	PasswordHash string // Argon2id in PHC form
 	TOTPSecret   []byte // sealed; opaque here
 	TOTPLastStep int64
@@ -80,46 +77,38 @@ func (db *DB) Users(ctx context.Context) (all []User, err error) {
 	return all, err
 }
 
-// NewAccount is everything an account consists of at its beginning.
-type NewAccount struct {
-	User     User     // ID and Created are filled in
-	Recovery [][]byte // SHA-256 hashes of the recovery codes
-	Session  *Session // first session, stored too when not nil; its User is filled in
-	// ClaimHash, when not nil, is the SHA-256 of the one-time claim token: the account is the first one and the token is
-	// spent in the same transaction. A wrong or expired token is Denied, a box that has an account a Conflict.
-	ClaimHash []byte
-	// First demands that there is no account yet, without a token (set-up at the console). Otherwise Conflict.
-	First bool
-}
-
-// CreateUser stores an account in one transaction. A name that is taken is a Conflict.
-func (db *DB) CreateUser(ctx context.Context, account NewAccount) (User, error) {
-	user := account.User
+// CreateUser stores an account with its recovery codes (hashes) and, when not nil, its first session, in one transaction. A
+// zero ID or Created is filled in. A name that is taken is a Conflict. With a claim (hash of the one-time token) the account has
+// to be the first one and the token in force, else Conflict, and the token is spent. Every account ends the time of claiming.
+func (db *DB) CreateUser(ctx context.Context, user User, recovery [][]byte, claim []byte, session *Session) error {
 	if err := checkName("user", user.Name); err != nil {
-		return User{}, err
+		return err
 	}
 	if user.PasswordHash == "" || (user.Role != RoleOwner && user.Role != RoleMember && user.Role != RoleViewer) {
-		return User{}, Errorf(Invalid, "a user needs a password and is owner, member or viewer")
+		return Errorf(Invalid, "a user needs a password and is owner, member or viewer")
 	}
-	id, err := db.NewID(db.now())
-	if err != nil {
-		return User{}, err
+	if user.Created.IsZero() {
+		user.Created = db.now()
 	}
-	user.ID, user.Created = id, fromMicros(micros(db.now()))
-	err = db.write(ctx, func(t *tx) error {
-		if account.ClaimHash != nil || account.First {
+	if user.ID == (ID{}) {
+		id, err := db.NewID(user.Created)
+		if err != nil {
+			return err
+		}
+		user.ID = id
+	}
+	return db.write(ctx, func(t *tx) error {
+		if claim != nil {
 			if err := unclaimed(t); err != nil {
 				return err
 			}
-		}
-		if account.ClaimHash != nil {
-			err := t.change(Errorf(Denied, "this claim link is not valid (any more); run `cardea claim` for a new one"),
-				`DELETE FROM claim WHERE token_hash = ? AND expires > ?`, account.ClaimHash, micros(db.now()))
+			err := t.change(Errorf(Conflict, "this claim link is not valid any more; run `cardea claim` for a new one"),
+				`DELETE FROM claim WHERE token_hash = ? AND expires > ?`, claim, micros(db.now()))
 			if err != nil {
 				return err
 			}
 		}
-		// Whichever way the first account came to be, a token still out there is worth nothing from now on.
+		// However the account came to be, a token that is still out there is worth nothing from now on.
 		if _, err := t.exec(`DELETE FROM claim`); err != nil {
 			return err
 		}
@@ -132,19 +121,11 @@ func (db *DB) CreateUser(ctx context.Context, account NewAccount) (User, error) 
 		if err != nil {
 			return err
 		}
-		if err := putRecovery(t, user.ID, account.Recovery); err != nil {
+		if err := putRecovery(t, user.ID, recovery); err != nil || session == nil {
 			return err
 		}
-		if account.Session == nil {
-			return nil
-		}
-		account.Session.User = user.ID
-		return addSession(t, account.Session)
+		return addSession(t, session)
 	})
-	if err != nil {
-		return User{}, err
-	}
-	return user, nil
 }
 
 func unclaimed(t *tx) error {
@@ -158,40 +139,63 @@ func unclaimed(t *tx) error {
 	return nil
 }
 
-// UpdateUser lets edit change a user (name, role, password, TOTP, disabled) in one transaction. ID and Created stay. With
-// signOut all sessions of the user end in the same transaction. The last owner who can sign in stays one: Conflict.
-func (db *DB) UpdateUser(ctx context.Context, id ID, signOut bool, edit func(*User) error) (user User, err error) {
-	err = db.write(ctx, func(t *tx) error {
-		found, err := list(t, scanUser, userColumns+`WHERE id = ?`, id)
+// SetPassword replaces the password of a user and signs them out everywhere, in one transaction. NotFound.
+func (db *DB) SetPassword(ctx context.Context, id ID, hash string) error {
+	return db.write(ctx, func(t *tx) error {
+		if err := t.change(noUser(), `UPDATE user SET password_hash = ? WHERE id = ?`, hash, id); err != nil {
+			return err
+		}
+		return endSessions(t, id)
+	})
+}
+
+// SetTOTP replaces the TOTP seed (sealed), its last accepted step and all recovery codes (hashes) of a user and signs them out
+// everywhere, in one transaction. NotFound.
+func (db *DB) SetTOTP(ctx context.Context, id ID, sealed []byte, lastStep int64, recovery [][]byte) error {
+	return db.write(ctx, func(t *tx) error {
+		err := t.change(noUser(), `UPDATE user SET totp_secret = ?, totp_last_step = ? WHERE id = ?`, blob(sealed), lastStep, id)
 		if err != nil {
 			return err
 		}
-		if len(found) == 0 {
-			return noUser()
-		}
-		user = found[0]
-		if err := edit(&user); err != nil {
+		if _, err := t.exec(`DELETE FROM recovery_code WHERE user_no = (SELECT no FROM user WHERE id = ?)`, id); err != nil {
 			return err
 		}
-		if err := checkName("user", user.Name); err != nil {
+		if err := putRecovery(t, id, recovery); err != nil {
 			return err
 		}
-		_, err = t.exec(`UPDATE user SET name = ?, role = ?, password_hash = ?, totp_secret = ?, totp_last_step = ?, disabled = ? WHERE id = ?`,
-			user.Name, user.Role, user.PasswordHash, blob(user.TOTPSecret), user.TOTPLastStep, user.Disabled, id)
-		if duplicate(err) {
-			return takenName("user", user.Name)
-		}
-		if err != nil {
+		return endSessions(t, id)
+	})
+}
+
+// SetDisabled takes the right to sign in away, and ends the sessions, or gives it back. The last owner is a Conflict.
+func (db *DB) SetDisabled(ctx context.Context, id ID, disabled bool) error {
+	return db.write(ctx, func(t *tx) error {
+		if err := t.change(noUser(), `UPDATE user SET disabled = ? WHERE id = ?`, disabled, id); err != nil {
 			return err
 		}
-		if signOut || user.Disabled {
-			if _, err := t.exec(`DELETE FROM session WHERE user_no = (SELECT no FROM user WHERE id = ?)`, id); err != nil {
-				return err
-			}
+		if !disabled {
+			return nil
+		}
+		if err := endSessions(t, id); err != nil {
+			return err
 		}
 		return ownerLeft(t)
 	})
-	return user, err
+}
+
+// SetRole changes what a user may do. Removing the last owner is a Conflict.
+func (db *DB) SetRole(ctx context.Context, id ID, role string) error {
+	return db.write(ctx, func(t *tx) error {
+		if err := t.change(noUser(), `UPDATE user SET role = ? WHERE id = ?`, role, id); err != nil {
+			return err
+		}
+		return ownerLeft(t)
+	})
+}
+
+func endSessions(t *tx, user ID) error {
+	_, err := t.exec(`DELETE FROM session WHERE user_no = (SELECT no FROM user WHERE id = ?)`, user)
+	return err
 }
 
 // DeleteUser removes an account with its sessions, recovery codes and grants. The last owner is a Conflict.
@@ -215,20 +219,6 @@ func ownerLeft(t *tx) error {
 	return nil
 }
 
-// ReplaceRecovery forgets the recovery codes of a user and stores new ones (SHA-256 hashes).
-func (db *DB) ReplaceRecovery(ctx context.Context, user ID, hashes [][]byte) error {
-	return db.write(ctx, func(t *tx) error {
-		no, err := userNo(t, user)
-		if err != nil {
-			return err
-		}
-		if _, err := t.exec(`DELETE FROM recovery_code WHERE user_no = ?`, no); err != nil {
-			return err
-		}
-		return putRecovery(t, user, hashes)
-	})
-}
-
 func putRecovery(t *tx, user ID, hashes [][]byte) error {
 	for _, hash := range hashes {
 		_, err := t.exec(`INSERT INTO recovery_code (user_no, hash) VALUES ((SELECT no FROM user WHERE id = ?), ?)`, user, hash)
@@ -239,19 +229,10 @@ func putRecovery(t *tx, user ID, hashes [][]byte) error {
 	return nil
 }
 
-// RecoveryCode is a one-time code that stands in for TOTP.
-type RecoveryCode struct {
-	Hash []byte    // SHA-256 of the code
-	Used time.Time // zero = still good
-}
-
-// RecoveryCodes lists the codes of a user.
-func (db *DB) RecoveryCodes(ctx context.Context, user ID) (all []RecoveryCode, err error) {
+// RecoveryLeft counts the recovery codes of a user that are still good.
+func (db *DB) RecoveryLeft(ctx context.Context, user ID) (left int, err error) {
 	err = db.read(ctx, func(t *tx) error {
-		all, err = list(t, func(row scanner) (c RecoveryCode, err error) {
-			return c, row.Scan(&c.Hash, instant{&c.Used})
-		}, `SELECT hash, used FROM recovery_code WHERE user_no = (SELECT no FROM user WHERE id = ?)`, user)
-		return err
+		return t.one(nil, `SELECT count(*) FROM recovery_code WHERE used IS NULL AND user_no = (SELECT no FROM user WHERE id = ?)`, []any{user}, &left)
 	})
-	return all, err
+	return left, err
 }
