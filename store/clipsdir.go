@@ -1,0 +1,72 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"cardea/store/disk"
+)
+
+// KeyClipsDir is the setting that holds the clips directory used last, as an absolute path.
+const KeyClipsDir = "clips.dir"
+
+// ClipsDir is the directory of clips inside a data directory, used where no other is asked for.
+const ClipsDir = "clips"
+
+// OpenRoot opens the clips directory: dir, or DATA/clips when dir is empty. A directory that this store has used before, or any
+// other once there are clips, has to carry this store's marker; a fresh one gets it. Errors are Unavailable or Conflict, say what to
+// do, and match those of package disk; nothing is written then. The caller closes the root.
+func (db *DB) OpenRoot(ctx context.Context, dir string) (*disk.Root, error) {
+	own := filepath.Join(db.dir, ClipsDir)
+	if dir == "" {
+		dir = own
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	last, used := "", false
+	err = db.read(ctx, func(t *tx) error {
+		last, err = setting(t, KeyClipsDir)
+		if err != nil && ErrorCode(err) != NotFound {
+			return err
+		}
+		return t.one(nil, `SELECT EXISTS (SELECT 1 FROM clip) OR EXISTS (SELECT 1 FROM garbage)`, nil, &used)
+	})
+	if err != nil {
+		return nil, err
+	}
+	root, err := disk.Open(disk.Config{
+		Dir: dir, Store: db.id,
+		// A directory given by hand may be a mount point, and so may the own one once it has been used.
+		Make: dir == own && last != own,
+		Mark: last != dir && !used,
+	})
+	if err != nil {
+		return nil, explainDisk(err, dir, last, own)
+	}
+	if last != dir {
+		if err := db.PutSettings(ctx, map[string]string{KeyClipsDir: dir}); err != nil {
+			return nil, errors.Join(err, root.Close())
+		}
+	}
+	return root, nil
+}
+
+func explainDisk(err error, dir, last, own string) error {
+	switch {
+	case errors.Is(err, disk.ErrNotMounted) && last != "" && last != dir:
+		return unavailable(err, "the clips are in %s; to keep them in %s, stop Cardea and move everything there, the file %s too "+
+			"(mv %s/.[!.]* %s/* %s/), or start without --clips", last, dir, disk.Marker, quote(last), quote(last), quote(dir))
+	case errors.Is(err, disk.ErrNotMounted) && dir != own:
+		return unavailable(err, "%s is not there or is not the disk with the clips; mount it. Nothing was written", dir)
+	case errors.Is(err, disk.ErrNotMounted):
+		return unavailable(err, "%s is missing or has no file %s, so these are not the clips of this database; put them back, "+
+			"or mount the disk that holds them. Nothing was written", dir, disk.Marker)
+	case errors.Is(err, disk.ErrOtherStore):
+		return &Error{Code: Conflict, Err: err, Message: dir + " holds clips of another Cardea database; choose another directory, " +
+			"or bring that database back with `cardea restore`"}
+	}
+	return unavailable(err, "the clips directory %s cannot be used", dir)
+}
