@@ -1,0 +1,118 @@
+// Package api is the JSON part of the HTTP API: each method decodes a request, makes one call to nvr or auth, and
+// encodes what comes back under the field names of the contract. Rules are not here: package web checks the role
+// before a method runs, and nvr and auth decide the rest. Errors go out as they come in; package web explains them.
+//
+// Times are RFC 3339 in UTC with microseconds; identifiers are ULIDs as text; a missing thing is null or left out.
+package api
+
+import (
+	"context"
+	"time"
+
+	"cardea/auth"
+	"cardea/nvr"
+	"cardea/store"
+	"cardea/web/caller"
+)
+
+// Config is what an API is made of.
+type Config struct {
+	NVR  *nvr.NVR
+	Auth *auth.People
+	// CA is the certificate authority that signed the web certificate; nil where the owner brings one.
+	CA Authority
+	// Name is the stable host name, Version the program's, Started when it began.
+	Name, Version string
+	Started       time.Time
+	// ClipsPrefix stands in front of the paths of clips: "clips/" where these are in the data directory.
+	ClipsPrefix string
+	// Now is the clock.
+	Now func() time.Time
+	// ClaimURL is the address at which a token claims the NVR.
+	ClaimURL func(token string) string
+}
+
+// API has one method for each JSON route. It has no state of its own.
+type API struct {
+	cfg  Config
+	nvr  *nvr.NVR
+	auth *auth.People
+}
+
+// New only allocates.
+func New(cfg Config) *API { return &API{cfg: cfg, nvr: cfg.NVR, auth: cfg.Auth} }
+
+// Body is an answer in JSON.
+type Body[T any] struct{ Body T }
+
+func answer[T any](v T) *Body[T] { return &Body[T]{v} }
+
+// None is an answer without content, or a request without parameters.
+type None struct{}
+
+// ByID is a request for one thing.
+type ByID struct {
+	ID string `path:"id" doc:"ULID" maxLength:"26"`
+}
+
+// span is the part of time that a listing covers.
+type span struct {
+	From time.Time `query:"from" doc:"Not before, RFC 3339"`
+	To   time.Time `query:"to" doc:"Before, RFC 3339"`
+}
+
+// limit bounds a listing.
+type limit struct {
+	Limit int `query:"limit" minimum:"0" maximum:"10000" doc:"At most so many; 0 for the default of 1000"`
+}
+
+func (l limit) or(n int) int {
+	if l.Limit == 0 {
+		return n
+	}
+	return l.Limit
+}
+
+func actor(ctx context.Context) store.Actor { return caller.From(ctx).Actor() }
+
+// optionalID reads an identifier that may be missing.
+func optionalID(text string) (store.ID, error) {
+	if text == "" {
+		return store.ID{}, nil
+	}
+	return store.ParseID(text)
+}
+
+// orNull leaves a zero value out as null.
+func orNull[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}
+
+func idOrNull(id store.ID) *string {
+	if id == (store.ID{}) {
+		return nil
+	}
+	s := id.String()
+	return &s
+}
+
+// list makes a JSON array of whatever there is, never null.
+func list[From, To any](from []From, to func(From) To) []To {
+	all := make([]To, 0, len(from))
+	for _, v := range from {
+		all = append(all, to(v))
+	}
+	return all
+}
+
+// words is a list of strings that is never null.
+func words(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}

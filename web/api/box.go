@@ -1,0 +1,111 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"cardea/nvr"
+)
+
+// Health is the state of the NVR.
+type Health struct {
+	Version      string         `json:"version"`
+	Uptime       int64          `json:"uptime" doc:"Seconds"`
+	Disk         Disk           `json:"disk"`
+	Alarms       []Alarm        `json:"alarms" nullable:"false"`
+	Cameras      map[string]int `json:"cameras" doc:"How many cameras are in each phase"`
+	ForecastDays *float64       `json:"forecast_days" doc:"Days of recording that fit at the present rate; null while unknown"`
+}
+
+// Disk is the disk that holds the clips.
+type Disk struct {
+	Path  string `json:"path"`
+	Free  int64  `json:"free"`
+	Total int64  `json:"total"`
+	State string `json:"state" enum:"ok,full,missing,error"`
+}
+
+// Alarm is something a person must know about until it is over.
+type Alarm struct {
+	Code   string    `json:"code"`
+	Detail string    `json:"detail"`
+	Since  time.Time `json:"since"`
+}
+
+// Health answers GET /api/health.
+func (a *API) Health(ctx context.Context, _ *None) (*Body[Health], error) {
+	h, err := a.nvr.Health(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cameras := h.Cameras
+	if cameras == nil {
+		cameras = map[string]int{}
+	}
+	return answer(Health{
+		Version: a.cfg.Version, Uptime: int64(a.cfg.Now().Sub(a.cfg.Started).Seconds()),
+		Disk:    Disk{h.Disk.Path, h.Disk.Free, h.Disk.Total, h.Disk.State},
+		Alarms:  list(h.Alarms, func(al nvr.Alarm) Alarm { return Alarm{al.Code, al.Detail, al.Since.UTC()} }),
+		Cameras: cameras, ForecastDays: orNull(h.ForecastDays),
+	}), nil
+}
+
+// Settings are the rules of the house.
+type Settings struct {
+	RetentionDays  int   `json:"retention_days"`
+	RetentionBytes int64 `json:"retention_bytes" doc:"0 is as much as the disk holds"`
+	MinFreeBytes   int64 `json:"min_free_bytes" doc:"Kept free on the disk; 0 is the larger of 2 GiB and 5 %"`
+}
+
+func settings(s nvr.Settings) Settings {
+	return Settings{s.RetentionDays, s.RetentionBytes, s.MinFreeBytes}
+}
+
+// Settings answers GET /api/settings.
+func (a *API) Settings(ctx context.Context, _ *None) (*Body[Settings], error) {
+	s, err := a.nvr.Settings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return answer(settings(s)), nil
+}
+
+// ChangeSettingsRequest holds the settings to change; the others stay.
+type ChangeSettingsRequest struct {
+	Body struct {
+		RetentionDays  *int   `json:"retention_days,omitempty" minimum:"0" maximum:"36500"`
+		RetentionBytes *int64 `json:"retention_bytes,omitempty" minimum:"0"`
+		MinFreeBytes   *int64 `json:"min_free_bytes,omitempty" minimum:"0"`
+	}
+}
+
+// ChangeSettings answers PATCH /api/settings.
+func (a *API) ChangeSettings(ctx context.Context, in *ChangeSettingsRequest) (*Body[Settings], error) {
+	b := in.Body
+	s, err := a.nvr.ChangeSettings(ctx, actor(ctx), nvr.SettingsChange{
+		RetentionDays: b.RetentionDays, RetentionBytes: b.RetentionBytes, MinFreeBytes: b.MinFreeBytes,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return answer(settings(s)), nil
+}
+
+// Authority is what the API tells of the certificate authority of the web; auth/ca has one.
+type Authority interface {
+	Fingerprint() string
+	NotAfter() time.Time
+	Name() string
+}
+
+// CA is the root that a browser has to trust.
+type CA struct {
+	Fingerprint string    `json:"fingerprint" doc:"SHA-256 of the certificate in hex"`
+	NotAfter    time.Time `json:"not_after"`
+	Name        string    `json:"name"`
+}
+
+// CA answers GET /api/ca.
+func (a *API) CA(context.Context, *None) (*Body[CA], error) {
+	return answer(CA{a.cfg.CA.Fingerprint(), a.cfg.CA.NotAfter().UTC(), a.cfg.CA.Name()}), nil
+}

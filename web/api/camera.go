@@ -1,0 +1,280 @@
+package api
+
+import (
+	"context"
+	"encoding/hex"
+	"time"
+
+	"cardea/nvr"
+	"cardea/store"
+)
+
+// Camera is a camera with its state.
+type Camera struct {
+	ID             string      `json:"id"`
+	Name           string      `json:"name"`
+	URL            string      `json:"url" doc:"Never with user or password"`
+	User           string      `json:"user,omitempty"`
+	Trust          string      `json:"trust" enum:"paired,pinned,plain"`
+	Mode           string      `json:"mode" enum:"continuous,event,off"`
+	Audio          bool        `json:"audio"`
+	Vault          *string     `json:"vault" doc:"null is the default vault"`
+	Position       int         `json:"position"`
+	PrerollMS      int64       `json:"preroll_ms"`
+	PostrollMS     int64       `json:"postroll_ms"`
+	RetentionDays  *int        `json:"retention_days" doc:"null is the rule of the house"`
+	RetentionBytes *int64      `json:"retention_bytes" doc:"null is no rule of its own"`
+	Transport      string      `json:"transport" enum:"auto,tcp,udp"`
+	Fingerprint    string      `json:"fingerprint,omitempty" doc:"SHA-256 of the pinned SPKI in hex"`
+	State          CameraState `json:"state"`
+	FPS            float64     `json:"fps"`
+	Bitrate        float64     `json:"bitrate" doc:"Bits per second"`
+	Width          int         `json:"width"`
+	Height         int         `json:"height"`
+	Codecs         []string    `json:"codecs" nullable:"false"`
+	Skipped        []string    `json:"skipped" nullable:"false"`
+	Recording      Recording   `json:"recording"`
+	Usage          Usage       `json:"usage"`
+}
+
+// CameraState is the state of the line to a camera.
+type CameraState struct {
+	Phase  string    `json:"phase"`
+	Since  time.Time `json:"since"`
+	Detail string    `json:"detail"`
+}
+
+// Recording says whether frames become clips.
+type Recording struct {
+	Active bool    `json:"active"`
+	Reason string  `json:"reason,omitempty"`
+	Detail string  `json:"detail,omitempty"`
+	Clip   *string `json:"clip,omitempty"`
+}
+
+// Usage is what clips take up.
+type Usage struct {
+	Bytes  int64      `json:"bytes"`
+	Clips  int64      `json:"clips"`
+	Oldest *time.Time `json:"oldest"`
+}
+
+func camera(s nvr.CameraStatus) Camera {
+	c, line := s.Camera, s.Connection
+	return Camera{
+		ID: c.ID.String(), Name: c.Name, URL: c.URL, User: s.User, Trust: string(c.Trust), Mode: string(c.Mode), Audio: c.Audio,
+		Vault: idOrNull(c.Vault), Position: c.Position, PrerollMS: c.PreRoll.Milliseconds(), PostrollMS: c.PostRoll.Milliseconds(),
+		RetentionDays: orNull(c.RetentionDays), RetentionBytes: orNull(c.RetentionBytes), Transport: c.Transport,
+		Fingerprint: hex.EncodeToString(c.Pin), State: CameraState{line.Phase, line.Since.UTC(), line.Detail},
+		FPS: line.FPS, Bitrate: line.Bitrate, Width: line.Width, Height: line.Height,
+		Codecs: words(line.Codecs), Skipped: words(line.Skipped),
+		Recording: Recording{s.Recording.Active, s.Recording.Reason, s.Recording.Detail, idOrNull(s.Recording.Clip)},
+		Usage:     Usage{s.Usage.Bytes, s.Usage.Clips, orNull(s.Usage.Oldest)},
+	}
+}
+
+// Cameras answers GET /api/cameras.
+func (a *API) Cameras(ctx context.Context, _ *None) (*Body[[]Camera], error) {
+	all, err := a.nvr.Cameras(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return answer(list(all, camera)), nil
+}
+
+// Camera answers GET /api/cameras/{id}.
+func (a *API) Camera(ctx context.Context, in *ByID) (*Body[Camera], error) {
+	id, err := store.ParseID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.nvr.Camera(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return answer(camera(s)), nil
+}
+
+// AddCameraRequest describes a camera.
+type AddCameraRequest struct {
+	Body struct {
+		Name        string `json:"name" maxLength:"400"`
+		URL         string `json:"url" maxLength:"4096" doc:"rtsp:// or rtsps://, may hold user:password@, which is stored encrypted and never given out"`
+		Fingerprint string `json:"fingerprint,omitempty" maxLength:"200" doc:"SHA-256 of the camera's SPKI, hex or base64, as a person confirmed it"`
+		Transport   string `json:"transport,omitempty" enum:"auto,tcp,udp"`
+		Mode        string `json:"mode,omitempty" enum:"continuous,event,off"`
+	}
+}
+
+// AddCamera answers POST /api/cameras.
+func (a *API) AddCamera(ctx context.Context, in *AddCameraRequest) (*Body[Camera], error) {
+	b := in.Body
+	s, err := a.nvr.AddCamera(ctx, actor(ctx), nvr.NewCamera{
+		Name: b.Name, URL: b.URL, Fingerprint: b.Fingerprint, Transport: b.Transport, Mode: b.Mode,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return answer(camera(s)), nil
+}
+
+// ChangeCameraRequest holds the fields to change; the others stay.
+type ChangeCameraRequest struct {
+	ByID
+	Body struct {
+		Name           *string `json:"name,omitempty" maxLength:"400"`
+		URL            *string `json:"url,omitempty" maxLength:"4096"`
+		Mode           *string `json:"mode,omitempty" enum:"continuous,event,off"`
+		Audio          *bool   `json:"audio,omitempty"`
+		Vault          *string `json:"vault,omitempty" maxLength:"26" doc:"An empty text is the default vault"`
+		Position       *int    `json:"position,omitempty" minimum:"0" maximum:"100000"`
+		PrerollMS      *int64  `json:"preroll_ms,omitempty" minimum:"0" maximum:"60000"`
+		PostrollMS     *int64  `json:"postroll_ms,omitempty" minimum:"0" maximum:"600000"`
+		RetentionDays  *int    `json:"retention_days,omitempty" minimum:"0" maximum:"36500" doc:"0 is the rule of the house"`
+		RetentionBytes *int64  `json:"retention_bytes,omitempty" minimum:"0" doc:"0 is no rule of its own"`
+		Transport      *string `json:"transport,omitempty" enum:"auto,tcp,udp"`
+		Fingerprint    *string `json:"fingerprint,omitempty" maxLength:"200" doc:"An empty text takes the pin away"`
+	}
+}
+
+// ChangeCamera answers PATCH /api/cameras/{id}.
+func (a *API) ChangeCamera(ctx context.Context, in *ChangeCameraRequest) (*Body[Camera], error) {
+	id, err := store.ParseID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	b := in.Body
+	change := nvr.CameraChange{
+		Name: b.Name, URL: b.URL, Mode: b.Mode, Audio: b.Audio, Position: b.Position, Preroll: millis(b.PrerollMS), Postroll: millis(b.PostrollMS),
+		RetentionDays: b.RetentionDays, RetentionBytes: b.RetentionBytes, Transport: b.Transport, Fingerprint: b.Fingerprint,
+	}
+	if b.Vault != nil {
+		vault, err := optionalID(*b.Vault)
+		if err != nil {
+			return nil, err
+		}
+		change.Vault = &vault
+	}
+	s, err := a.nvr.ChangeCamera(ctx, actor(ctx), id, change)
+	if err != nil {
+		return nil, err
+	}
+	return answer(camera(s)), nil
+}
+
+func millis(ms *int64) *time.Duration {
+	if ms == nil {
+		return nil
+	}
+	d := time.Duration(*ms) * time.Millisecond
+	return &d
+}
+
+// RemoveCameraRequest says what becomes of the clips.
+type RemoveCameraRequest struct {
+	ByID
+	Clips string `query:"clips" enum:"keep,delete" default:"keep" doc:"Whether its clips stay until retention takes them"`
+}
+
+// RemoveCamera answers DELETE /api/cameras/{id}.
+func (a *API) RemoveCamera(ctx context.Context, in *RemoveCameraRequest) (*None, error) {
+	id, err := store.ParseID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.nvr.RemoveCamera(ctx, actor(ctx), id, in.Clips == "delete")
+}
+
+// CameraHealth is the line to a camera and its latest changes.
+type CameraHealth struct {
+	CameraState
+	FPS           float64       `json:"fps"`
+	Bitrate       float64       `json:"bitrate"`
+	Lost          uint64        `json:"lost" doc:"Packets that did not arrive since the program started"`
+	Dropped       uint64        `json:"dropped" doc:"Frames that the recorder could not keep up with"`
+	Reconnects    uint64        `json:"reconnects"`
+	ClockOffsetMS int64         `json:"clock_offset_ms" doc:"The camera's clock minus ours"`
+	History       []CameraState `json:"history" nullable:"false" doc:"The latest changes, newest first"`
+}
+
+// CameraHealth answers GET /api/cameras/{id}/health.
+func (a *API) CameraHealth(ctx context.Context, in *ByID) (*Body[CameraHealth], error) {
+	id, err := store.ParseID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	h, err := a.nvr.CameraHealth(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	c := h.Connection
+	return answer(CameraHealth{
+		CameraState: CameraState{c.Phase, c.Since.UTC(), c.Detail}, FPS: c.FPS, Bitrate: c.Bitrate,
+		Lost: c.Lost, Dropped: c.Dropped, Reconnects: c.Reconnects, ClockOffsetMS: c.ClockOffset.Milliseconds(),
+		History: list(h.History, func(c nvr.Change) CameraState { return CameraState{c.Phase, c.At.UTC(), c.Detail} }),
+	}), nil
+}
+
+// RecordRequest starts an event by hand.
+type RecordRequest struct {
+	ByID
+	Body struct {
+		Seconds int `json:"seconds" minimum:"1" maximum:"3600"`
+	}
+}
+
+// Record answers POST /api/cameras/{id}/record.
+func (a *API) Record(ctx context.Context, in *RecordRequest) (*Body[Event], error) {
+	id, err := store.ParseID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	e, err := a.nvr.Record(ctx, actor(ctx), id, time.Duration(in.Body.Seconds)*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	return answer(event(e)), nil
+}
+
+// ProbeRequest asks for a look at an address.
+type ProbeRequest struct {
+	Body struct {
+		URL         string `json:"url" maxLength:"4096"`
+		Fingerprint string `json:"fingerprint,omitempty" maxLength:"200"`
+		Transport   string `json:"transport,omitempty" enum:"auto,tcp,udp"`
+	}
+}
+
+// Probe is what was found.
+type Probe struct {
+	Tracks      []Track  `json:"tracks" nullable:"false"`
+	Skipped     []string `json:"skipped" nullable:"false"`
+	Trust       string   `json:"trust"`
+	Fingerprint string   `json:"fingerprint,omitempty" doc:"SHA-256 of the presented SPKI in hex"`
+	MIME        string   `json:"mime"`
+	Picture     []byte   `json:"picture" doc:"Base64 of a fragmented MP4 with one key frame"`
+}
+
+// Track is one of the tracks that a camera sends.
+type Track struct {
+	Codec      string  `json:"codec"`
+	Width      int     `json:"width,omitempty"`
+	Height     int     `json:"height,omitempty"`
+	FPS        float64 `json:"fps,omitempty"`
+	Channels   int     `json:"channels,omitempty"`
+	SampleRate int     `json:"sample_rate,omitempty"`
+}
+
+// Probe answers POST /api/probe: a test picture before a camera is saved. Nothing is stored.
+func (a *API) Probe(ctx context.Context, in *ProbeRequest) (*Body[Probe], error) {
+	p, err := a.nvr.Probe(ctx, actor(ctx), in.Body.URL, in.Body.Fingerprint, in.Body.Transport)
+	if err != nil {
+		return nil, err
+	}
+	return answer(Probe{
+		Tracks: list(p.Tracks, func(t nvr.ProbeTrack) Track {
+			return Track{string(t.Codec), t.Width, t.Height, t.FPS, t.Channels, t.SampleRate}
+		}),
+		Skipped: words(p.Skipped), Trust: p.Trust, Fingerprint: p.Fingerprint, MIME: p.MIME, Picture: p.Picture,
+	}), nil
+}

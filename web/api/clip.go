@@ -1,0 +1,204 @@
+package api
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+
+	"cardea/nvr"
+	"cardea/store"
+)
+
+// Clip is one recording.
+type Clip struct {
+	ID     string    `json:"id"`
+	Camera string    `json:"camera"`
+	Start  time.Time `json:"start"`
+	End    time.Time `json:"end" doc:"Of an open clip: of its last durable part"`
+	Bytes  int64     `json:"bytes"`
+	Path   string    `json:"path" doc:"Relative to the data directory, or to the clips directory where there is another one"`
+	SHA256 *string   `json:"sha256" doc:"Of the whole file in hex; null while open"`
+	Torn   bool      `json:"torn" doc:"Cut off by a power cut; playable up to its last whole chunk"`
+	Open   bool      `json:"open" doc:"Still being written"`
+}
+
+func (a *API) clip(c nvr.Clip) Clip {
+	return Clip{
+		ID: c.ID.String(), Camera: c.Camera.String(), Start: c.Start, End: c.End, Bytes: c.Bytes, Path: a.cfg.ClipsPrefix + c.Path,
+		SHA256: orNull(hex.EncodeToString(c.SHA256)), Torn: c.State == store.ClipTorn, Open: c.State == store.ClipOpen,
+	}
+}
+
+// ClipsRequest says which clips.
+type ClipsRequest struct {
+	Camera string `query:"camera" maxLength:"26"`
+	span
+	limit
+}
+
+// Clips answers GET /api/clips, oldest first.
+func (a *API) Clips(ctx context.Context, in *ClipsRequest) (*Body[[]Clip], error) {
+	id, err := optionalID(in.Camera)
+	if err != nil {
+		return nil, err
+	}
+	all, err := a.nvr.Clips(ctx, store.ClipQuery{Camera: id, From: in.From, To: in.To, Limit: in.or(1000)})
+	if err != nil {
+		return nil, err
+	}
+	return answer(list(all, a.clip)), nil
+}
+
+// ClipDetail is a clip with all that a player needs.
+type ClipDetail struct {
+	Clip
+	Vault       string `json:"vault"`
+	MIME        string `json:"mime" doc:"For Media Source Extensions"`
+	HeaderBytes int    `json:"header_bytes" doc:"Where the first age chunk starts in the file"`
+	InitBytes   int    `json:"init_bytes" doc:"Length of the init segment at the start of the plaintext"`
+	Complete    bool   `json:"complete" doc:"The file ends with its final chunk"`
+	Parts       []Part `json:"parts" nullable:"false"`
+}
+
+// Part is one moof and mdat.
+type Part struct {
+	Start  time.Time `json:"start"`
+	Offset int64     `json:"offset" doc:"Of its moof in the plaintext"`
+	Key    bool      `json:"key" doc:"Starts with a key frame"`
+}
+
+// Clip answers GET /api/clips/{id}.
+func (a *API) Clip(ctx context.Context, in *ByID) (*Body[ClipDetail], error) {
+	id, err := store.ParseID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	c, err := a.nvr.Clip(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return answer(ClipDetail{
+		Clip: a.clip(c), Vault: c.Vault.String(), MIME: c.MIME, HeaderBytes: c.HeaderBytes, InitBytes: c.InitBytes, Complete: c.Complete(),
+		Parts: list(c.Parts, func(p store.Part) Part { return Part{p.Start, p.Offset, p.Key} }),
+	}), nil
+}
+
+// Event is something that happened.
+type Event struct {
+	ID     string         `json:"id"`
+	Camera *string        `json:"camera" doc:"null for the NVR itself"`
+	Kind   string         `json:"kind"`
+	Start  time.Time      `json:"start"`
+	End    *time.Time     `json:"end" doc:"null while it goes on"`
+	Source string         `json:"source"`
+	Labels []string       `json:"labels" nullable:"false"`
+	Data   map[string]any `json:"data,omitempty"`
+}
+
+// EventsRequest says which events.
+type EventsRequest struct {
+	Camera string `query:"camera" maxLength:"26"`
+	Kind   string `query:"kind" maxLength:"64"`
+	span
+	limit
+}
+
+// Events answers GET /api/events, newest first.
+func (a *API) Events(ctx context.Context, in *EventsRequest) (*Body[[]Event], error) {
+	id, err := optionalID(in.Camera)
+	if err != nil {
+		return nil, err
+	}
+	all, err := a.nvr.Events(ctx, store.EventQuery{Camera: id, Kind: in.Kind, From: in.From, To: in.To, Limit: in.or(1000)})
+	if err != nil {
+		return nil, err
+	}
+	return answer(list(all, event)), nil
+}
+
+func event(e store.Event) Event {
+	shown := Event{
+		ID: e.ID.String(), Camera: idOrNull(e.Camera), Kind: e.Kind, Start: e.Start, End: orNull(e.End), Source: e.Source, Labels: words(e.Labels),
+	}
+	_ = json.Unmarshal(e.Data, &shown.Data) // the index holds an object or nothing
+	return shown
+}
+
+// TimelineRequest says which part of which camera.
+type TimelineRequest struct {
+	Camera string    `query:"camera" required:"true" maxLength:"26"`
+	From   time.Time `query:"from" required:"true"`
+	To     time.Time `query:"to" required:"true"`
+	Step   int64     `query:"step" minimum:"0" maximum:"31536000" doc:"Seconds in a bucket; 0 gives at most 1500 buckets"`
+}
+
+// Timeline is what a camera has in a part of time.
+type Timeline struct {
+	Camera  string          `json:"camera"`
+	From    time.Time       `json:"from"`
+	To      time.Time       `json:"to"`
+	Step    int64           `json:"step"`
+	Spans   []Span          `json:"spans" nullable:"false"`
+	Gaps    []Gap           `json:"gaps" nullable:"false"`
+	Events  []TimelineEvent `json:"events" nullable:"false"`
+	Buckets []Bucket        `json:"buckets" nullable:"false"`
+}
+
+// Span is a time with footage.
+type Span struct {
+	Start time.Time `json:"start"`
+	End   time.Time `json:"end"`
+}
+
+// Gap is a time without, and why.
+type Gap struct {
+	Start  time.Time  `json:"start"`
+	End    *time.Time `json:"end" doc:"null while it goes on"`
+	Reason string     `json:"reason"`
+	Detail string     `json:"detail"`
+}
+
+// TimelineEvent is an event as a mark on the timeline.
+type TimelineEvent struct {
+	ID     string     `json:"id"`
+	Kind   string     `json:"kind"`
+	Start  time.Time  `json:"start"`
+	End    *time.Time `json:"end"`
+	Labels []string   `json:"labels" nullable:"false"`
+}
+
+// Bucket sums up one step.
+type Bucket struct {
+	Start   time.Time `json:"start"`
+	Seconds float64   `json:"seconds" doc:"Footage in it"`
+	Events  int       `json:"events"`
+}
+
+// bucketsByDefault is the most that a screen can show.
+const bucketsByDefault = 1500
+
+// Timeline answers GET /api/timeline.
+func (a *API) Timeline(ctx context.Context, in *TimelineRequest) (*Body[Timeline], error) {
+	id, err := store.ParseID(in.Camera)
+	if err != nil {
+		return nil, err
+	}
+	step := time.Duration(in.Step) * time.Second
+	if step == 0 {
+		step = max(time.Second, (in.To.Sub(in.From)/bucketsByDefault + time.Second - 1).Truncate(time.Second))
+	}
+	t, err := a.nvr.Timeline(ctx, id, in.From, in.To, step)
+	if err != nil {
+		return nil, err
+	}
+	return answer(Timeline{
+		Camera: t.Camera.String(), From: t.From, To: t.To, Step: int64(t.Step / time.Second),
+		Spans: list(t.Spans, func(s store.Span) Span { return Span{s.Start, s.End} }),
+		Gaps:  list(t.Gaps, func(g store.Gap) Gap { return Gap{g.Start, orNull(g.End), string(g.Reason), g.Detail} }),
+		Events: list(t.Events, func(e store.Event) TimelineEvent {
+			return TimelineEvent{e.ID.String(), e.Kind, e.Start, orNull(e.End), words(e.Labels)}
+		}),
+		Buckets: list(t.Buckets, func(b store.Bucket) Bucket { return Bucket{b.Start, b.Seconds, b.Events} }),
+	}), nil
+}
