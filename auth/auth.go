@@ -85,7 +85,7 @@ type Config struct {
 	ClaimValid time.Duration
 	// Interfaces lists the addresses of this box with their networks; default net.InterfaceAddrs.
 	Interfaces func() ([]net.Addr, error)
-	// Now is the clock, which should stand on the clock floor; default time.Now.
+	// Now is the clock, the same one that DB has; default time.Now.
 	Now func() time.Time
 	// Rand is the source of tokens, salts and seeds; default crypto/rand. A failing reader is fatal to the call.
 	Rand io.Reader
@@ -130,7 +130,7 @@ func New(cfg Config) (*People, error) {
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Reader
 	}
-	p := &People{cfg: cfg, limit: limiter{db: cfg.DB, now: cfg.Now}}
+	p := &People{cfg: cfg, limit: limiter{db: cfg.DB, now: cfg.Now, running: map[string]int{}}}
 	if err := p.hash.init(cfg.Hash, cfg.Parallel, cfg.Rand); err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}

@@ -110,12 +110,17 @@ func (p *People) Verify(ctx context.Context, token, totp string, from Client) (S
 	var at int64
 	if ok = ok && c.digits != ""; ok {
 		if at, ok, err = step(p.pending.seed, c.digits, p.cfg.Now()); err != nil {
+			try.drop()
 			return SignedIn{}, err
 		}
 	}
 	if !ok {
+		if err := try.fail(ctx); err != nil {
+			return SignedIn{}, err
+		}
 		return SignedIn{}, refuse(Denied, "The code is wrong. Check that the clocks of the phone and of this box are right, and type the code that the app shows now.")
 	}
+	try.drop()
 	user := p.pending.user
 	user.TOTPLastStep = at
 	in, row, err := p.newSession(user, from)
@@ -132,7 +137,7 @@ func (p *People) Verify(ctx context.Context, token, totp string, from Client) (S
 	p.claimed.Store(true)
 	p.pending = nil
 	p.cfg.Log.InfoContext(ctx, "box claimed", "owner", user.Name, "addr", from.Addr)
-	return in, try.succeed(ctx)
+	return in, nil
 }
 
 // CreateOwner makes the first owner at the console (`cardea setup`), without a claim; who runs it already owns the
@@ -180,6 +185,21 @@ func (p *People) checkClaim(ctx context.Context, token string, from netip.Addr) 
 	if err != nil {
 		return nil, err
 	}
+	hash, err := p.matchClaim(ctx, token)
+	switch e := new(Error); {
+	case err == nil:
+		try.drop()
+	case asError(err, &e):
+		if err := try.fail(ctx); err != nil {
+			return nil, err
+		}
+	default:
+		try.drop()
+	}
+	return hash, err
+}
+
+func (p *People) matchClaim(ctx context.Context, token string) ([]byte, error) {
 	want, expires, err := p.cfg.DB.Claim(ctx)
 	if err != nil && !hasCode(err, store.NotFound) {
 		return nil, fmt.Errorf("read the claim: %w", err)
@@ -189,8 +209,8 @@ func (p *People) checkClaim(ctx context.Context, token string, from netip.Addr) 
 	if !ok || err != nil || subtle.ConstantTimeCompare(hash, want) != 1 {
 		return nil, refuse(Denied, "This claim link is not valid, or a newer one has replaced it. Run `cardea claim` on the box to get a new one.")
 	}
-	if !p.cfg.Now().Before(expires) {
-		return nil, refuse(Denied, "This claim link has expired: it is valid for %.0f minutes. Run `cardea claim` on the box to get a new one.", p.cfg.ClaimValid.Minutes())
+	if p.cfg.Now().Before(expires) {
+		return hash, nil
 	}
-	return hash, try.forgive(ctx)
+	return nil, refuse(Denied, "This claim link has expired: it is valid for %.0f minutes. Run `cardea claim` on the box to get a new one.", p.cfg.ClaimValid.Minutes())
 }

@@ -70,8 +70,8 @@ func parseSession(token string) ([]byte, bool) {
 	return hashToken("session", b), true
 }
 
-// newRecovery draws a set of recovery codes for a user: the codes in groups of four, and their hashes.
-func (p *People) newRecovery(user string) (codes []string, hashes [][]byte, err error) {
+// newRecovery draws a set of recovery codes: the codes in groups of four, and their hashes.
+func (p *People) newRecovery() (codes []string, hashes [][]byte, err error) {
 	for range recoveryCodes {
 		b, err := p.random(recoveryBytes)
 		if err != nil {
@@ -83,7 +83,7 @@ func (p *People) newRecovery(user string) (codes []string, hashes [][]byte, err 
 			groups = append(groups, s[:4])
 		}
 		codes = append(codes, strings.Join(groups, "-"))
-		hashes = append(hashes, hashToken("recovery "+user, b))
+		hashes = append(hashes, hashToken("recovery", b))
 	}
 	return codes, hashes, nil
 }

@@ -37,11 +37,15 @@ func (p Policy) wait(fails int) time.Duration {
 	return min(d, p.Max)
 }
 
-// limiter counts attempts in the index, so that a restart forgives nothing.
+// limiter counts failures in the index, so that a restart forgives nothing.
 type limiter struct {
 	db  *store.DB
 	now func() time.Time
-	mu  sync.Mutex
+
+	mu sync.Mutex
+	// running is the number of attempts under way, by key. They count like failures, because attempts raced in parallel
+	// would otherwise all be judged before the first one has failed.
+	running map[string]int
 }
 
 // bucket is one counter with its rule.
@@ -50,108 +54,107 @@ type bucket struct {
 	policy Policy
 }
 
-// attempt is one try under way. It was counted as a failure when it began, because attempts raced in parallel would
-// otherwise all be judged before the first one is counted; forgive takes that back.
+// attempt is one try under way. It MUST end with one of fail, succeed and drop.
 type attempt struct {
 	l       *limiter
 	buckets []bucket
 }
 
-// begin counts an attempt in every bucket, or refuses it where one of them is still waiting. A refused attempt is
-// not counted.
+// begin lets an attempt start, or refuses it where one of the buckets is still waiting. A refused attempt costs nothing.
 func (l *limiter) begin(ctx context.Context, buckets ...bucket) (*attempt, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := l.now()
-	rows := make([]store.Throttle, len(buckets))
 	var wait time.Duration
-	for i, b := range buckets {
-		row, err := l.load(ctx, b, now)
+	for _, b := range buckets {
+		w, err := l.wait(ctx, b)
 		if err != nil {
 			return nil, err
 		}
-		rows[i], wait = row, max(wait, row.Until.Sub(now))
+		wait = max(wait, w)
 	}
 	if wait > 0 {
 		return nil, throttled(wait, "There were too many failed attempts.")
 	}
-	for i, b := range buckets {
-		row := rows[i]
-		row.Fails++
-		row.Last, row.Until = now, now.Add(b.policy.wait(row.Fails))
-		if err := l.db.SetThrottle(ctx, row); err != nil {
-			return nil, fmt.Errorf("count an attempt: %w", err)
-		}
+	for _, b := range buckets {
+		l.running[b.key]++
 	}
 	return &attempt{l: l, buckets: buckets}, nil
 }
 
-// load reads a counter, empty where it is forgotten.
-func (l *limiter) load(ctx context.Context, b bucket, now time.Time) (store.Throttle, error) {
+// wait is how long an attempt in b has to wait now.
+func (l *limiter) wait(ctx context.Context, b bucket) (time.Duration, error) {
+	row, err := l.load(ctx, b)
+	if err != nil {
+		return 0, err
+	}
+	now := l.now()
+	if n := l.running[b.key]; n > 0 {
+		return max(row.Until.Sub(now), b.policy.wait(row.Fails+n)), nil
+	}
+	return row.Until.Sub(now), nil
+}
+
+// load reads a counter, empty where its failures are forgotten: they are old, or were counted under a clock far in the
+// future, since nobody is to wait for 2099.
+func (l *limiter) load(ctx context.Context, b bucket) (store.Throttle, error) {
 	rows, err := l.db.Throttles(ctx, b.key)
 	if err != nil {
 		return store.Throttle{}, fmt.Errorf("read failures: %w", err)
 	}
-	if len(rows) == 0 || now.Sub(rows[0].Last) > b.policy.Forget {
-		return store.Throttle{Key: b.key, Until: now}, nil
-	}
-	row := rows[0]
-	// A clock that stood in the future when the failure was counted must not keep people out until then.
-	if row.Until.Sub(now) > b.policy.Max {
-		row.Last, row.Until = now, now.Add(b.policy.wait(row.Fails))
-		if err := l.db.SetThrottle(ctx, row); err != nil {
-			return store.Throttle{}, fmt.Errorf("correct a delay: %w", err)
+	if len(rows) > 0 {
+		if since := l.now().Sub(rows[0].Last); since <= b.policy.Forget && since >= -time.Minute {
+			return rows[0], nil
 		}
 	}
-	return row, nil
+	return store.Throttle{Key: b.key}, nil
 }
 
-// succeed forgets the failures of the first bucket, whose owner has just proved who he is, and takes back this
-// attempt in the others: with an account of his own nobody can wash an address that guesses at another one.
+// fail counts the attempt in every bucket. It goes on after ctx is done: hanging up must not save anybody a failure.
+func (a *attempt) fail(ctx context.Context) error {
+	a.l.mu.Lock()
+	defer a.l.mu.Unlock()
+	a.end()
+	ctx = context.WithoutCancel(ctx)
+	for _, b := range a.buckets {
+		row, err := a.l.load(ctx, b)
+		if err != nil {
+			return err
+		}
+		row.Fails++
+		row.Last = a.l.now()
+		row.Until = row.Last.Add(b.policy.wait(row.Fails))
+		if err := a.l.db.SetThrottle(ctx, row); err != nil {
+			return fmt.Errorf("count a failure: %w", err)
+		}
+	}
+	return nil
+}
+
+// succeed forgets the failures of the first bucket, whose owner has just proved who he is. The others stay as they
+// are: with an account of his own nobody can wash an address that guesses at another one.
 func (a *attempt) succeed(ctx context.Context) error {
 	a.l.mu.Lock()
 	defer a.l.mu.Unlock()
-	for i, b := range a.buckets {
-		if i == 0 {
-			if err := a.l.db.ClearThrottle(ctx, b.key); err != nil {
-				return fmt.Errorf("forget failures: %w", err)
-			}
-			continue
-		}
-		if err := a.takeBack(ctx, b); err != nil {
-			return err
-		}
+	a.end()
+	if err := a.l.db.ClearThrottle(ctx, a.buckets[0].key); err != nil {
+		return fmt.Errorf("forget failures: %w", err)
 	}
 	return nil
 }
 
-// forgive takes the attempt back everywhere: it was not judged, for a reason that is not the caller's.
-func (a *attempt) forgive(ctx context.Context) error {
+// drop ends an attempt that was not judged, for a reason that is not the caller's.
+func (a *attempt) drop() {
 	a.l.mu.Lock()
 	defer a.l.mu.Unlock()
-	for _, b := range a.buckets {
-		if err := a.takeBack(ctx, b); err != nil {
-			return err
-		}
-	}
-	return nil
+	a.end()
 }
 
-func (a *attempt) takeBack(ctx context.Context, b bucket) error {
-	now := a.l.now()
-	row, err := a.l.load(ctx, b, now)
-	if err != nil || row.Fails == 0 {
-		return err
+func (a *attempt) end() {
+	for _, b := range a.buckets {
+		if a.l.running[b.key]--; a.l.running[b.key] <= 0 {
+			delete(a.l.running, b.key)
+		}
 	}
-	row.Fails--
-	row.Until = row.Last.Add(b.policy.wait(row.Fails))
-	if row.Fails == 0 {
-		return a.l.db.ClearThrottle(ctx, b.key)
-	}
-	if err := a.l.db.SetThrottle(ctx, row); err != nil {
-		return fmt.Errorf("take an attempt back: %w", err)
-	}
-	return nil
 }
 
 // byAccount counts failures of one name. Somebody who signed in from this address before has a counter of his own

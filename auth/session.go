@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -35,7 +36,7 @@ type Session struct {
 	// ID names the session in lists; it does not open it.
 	ID string
 	// UserID is whose it is.
-	UserID string
+	UserID store.ID
 	// Created, LastSeen (exact to a minute) and Expires (the absolute limit) are UTC.
 	Created, LastSeen, Expires time.Time
 	// Addr and Agent are what the sign-in came from.
@@ -73,13 +74,13 @@ func (p *People) SignIn(ctx context.Context, c Credentials, from Client) (Signed
 	if err != nil {
 		var e *Error
 		if !asError(err, &e) || e.Code == Throttled {
-			// The box could not judge. Who asked is not to blame; ctx may be over, and the counter must not stay.
-			if undo := try.forgive(context.WithoutCancel(ctx)); undo != nil {
-				p.cfg.Log.WarnContext(ctx, "attempt stays counted", "error", undo)
-			}
+			try.drop() // the box could not judge; who asked is not to blame
 			return SignedIn{}, err
 		}
 		p.cfg.Log.InfoContext(ctx, "sign-in refused", "addr", from.Addr)
+		if err := try.fail(ctx); err != nil {
+			return SignedIn{}, err
+		}
 		return SignedIn{}, err
 	}
 	p.cfg.Log.InfoContext(ctx, "signed in", "user", user.Name, "addr", from.Addr, "recovery_code", in.RecoveryUsed)
@@ -103,7 +104,7 @@ func (p *People) judge(ctx context.Context, user store.User, c Credentials, from
 	var at int64
 	var recovery []byte
 	if second.recovery != nil {
-		recovery = hashToken("recovery "+user.ID, second.recovery)
+		recovery = hashToken("recovery", second.recovery)
 	} else {
 		seed, err := p.cfg.Seal.OpenSecret(user.TOTPSecret, sealContext(user.ID))
 		if err != nil {
@@ -138,7 +139,7 @@ func (p *People) judge(ctx context.Context, user store.User, c Credentials, from
 
 // knownAddress reports whether the user has a session that began at this address.
 func (p *People) knownAddress(ctx context.Context, user store.User, from netip.Addr) (bool, error) {
-	if user.ID == "" || !from.IsValid() {
+	if user.ID == (store.ID{}) || !from.IsValid() {
 		return false, nil
 	}
 	rows, err := p.cfg.DB.Sessions(ctx, user.ID)
@@ -146,7 +147,7 @@ func (p *People) knownAddress(ctx context.Context, user store.User, from netip.A
 		return false, fmt.Errorf("read sessions: %w", err)
 	}
 	for _, s := range rows {
-		if a, err := netip.ParseAddr(s.Addr); err == nil && block(a) == block(from) {
+		if a, err := netip.ParseAddr(s.Addr); err == nil && block(a) == block(from) && !p.over(s, p.cfg.Now()) {
 			return true, nil
 		}
 	}
@@ -198,19 +199,24 @@ func (p *People) Session(ctx context.Context, token string) (User, Session, erro
 		return User{}, Session{}, fmt.Errorf("read the session: %w", err)
 	}
 	now := p.cfg.Now()
-	if user.Disabled || !now.Before(row.Expires) || now.Sub(row.LastSeen) >= p.cfg.Idle {
-		if err := p.cfg.DB.EndSession(ctx, hash); err != nil && !hasCode(err, store.NotFound) {
+	if user.Disabled || p.over(row, now) {
+		if err := p.cfg.DB.EndSession(ctx, hash); err != nil {
 			return User{}, Session{}, fmt.Errorf("end a session: %w", err)
 		}
 		return User{}, Session{}, errNoSession()
 	}
 	if now.Sub(row.LastSeen) >= touchEvery {
-		if err := p.cfg.DB.TouchSession(ctx, hash, now); err != nil && !hasCode(err, store.NotFound) {
+		if err := p.cfg.DB.TouchSession(ctx, hash, now); err != nil {
 			return User{}, Session{}, fmt.Errorf("note the use of a session: %w", err)
 		}
 		row.LastSeen = now
 	}
 	return person(user), session(row), nil
+}
+
+// over reports whether a session has reached one of its limits.
+func (p *People) over(row store.Session, now time.Time) bool {
+	return !now.Before(row.Expires) || now.Sub(row.LastSeen) >= p.cfg.Idle
 }
 
 // SignOut ends the session of a token. A token that opens nothing is signed out already.
@@ -219,38 +225,37 @@ func (p *People) SignOut(ctx context.Context, token string) error {
 	if !ok {
 		return nil
 	}
-	if err := p.cfg.DB.EndSession(ctx, hash); err != nil && !hasCode(err, store.NotFound) {
+	if err := p.cfg.DB.EndSession(ctx, hash); err != nil {
 		return fmt.Errorf("end the session: %w", err)
 	}
 	return nil
 }
 
 // Sessions lists the sessions of a user that are not over, the last used first.
-func (p *People) Sessions(ctx context.Context, userID string) ([]Session, error) {
+func (p *People) Sessions(ctx context.Context, userID store.ID) ([]Session, error) {
 	rows, err := p.cfg.DB.Sessions(ctx, userID)
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
 	}
-	now := p.cfg.Now()
-	list := []Session{}
+	list := make([]Session, 0, len(rows))
 	for _, row := range rows {
-		if now.Before(row.Expires) && now.Sub(row.LastSeen) < p.cfg.Idle {
+		if !p.over(row, p.cfg.Now()) {
 			list = append(list, session(row))
 		}
 	}
-	sortByUse(list)
+	slices.SortFunc(list, func(a, b Session) int { return b.LastSeen.Compare(a.LastSeen) })
 	return list, nil
 }
 
 // EndSession ends one session of a user by the ID that Sessions lists. NotFound where the user has no such one.
-func (p *People) EndSession(ctx context.Context, userID, id string) error {
+func (p *People) EndSession(ctx context.Context, userID store.ID, id string) error {
 	rows, err := p.cfg.DB.Sessions(ctx, userID)
 	if err != nil {
 		return fmt.Errorf("list sessions: %w", err)
 	}
 	for _, row := range rows {
 		if session(row).ID == id {
-			if err := p.cfg.DB.EndSession(ctx, row.IDHash); err != nil && !hasCode(err, store.NotFound) {
+			if err := p.cfg.DB.EndSession(ctx, row.IDHash); err != nil {
 				return fmt.Errorf("end a session: %w", err)
 			}
 			p.cfg.Log.InfoContext(ctx, "session ended", "user", userID)
@@ -260,13 +265,12 @@ func (p *People) EndSession(ctx context.Context, userID, id string) error {
 	return refuse(NotFound, "There is no such session; it may have ended by itself.")
 }
 
-// EndSessions ends every session of a user, except the one of token where that is not empty, and returns how many.
-func (p *People) EndSessions(ctx context.Context, userID, token string) (int, error) {
+// EndSessions ends every session of a user, except the one of token where that is not empty.
+func (p *People) EndSessions(ctx context.Context, userID store.ID, token string) error {
 	except, _ := parseSession(token)
-	n, err := p.cfg.DB.EndSessions(ctx, userID, except)
-	if err != nil {
-		return 0, fmt.Errorf("end sessions: %w", err)
+	if _, err := p.cfg.DB.EndSessions(ctx, userID, except); err != nil {
+		return fmt.Errorf("end sessions: %w", err)
 	}
-	p.cfg.Log.InfoContext(ctx, "sessions ended", "user", userID, "count", n)
-	return n, nil
+	p.cfg.Log.InfoContext(ctx, "sessions ended", "user", userID)
+	return nil
 }

@@ -2,22 +2,18 @@ package auth
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/oklog/ulid/v2"
-
 	"cardea/store"
 )
 
 // User is an account as others may see it.
 type User struct {
-	// ID is a ULID.
-	ID   string
+	ID   store.ID
 	Name string
 	Role Role
 	// Disabled accounts keep their rows and cannot sign in.
@@ -79,11 +75,10 @@ func (p *People) enrol(ctx context.Context, name, password string, role Role) (r
 		return row, nil, nil, e, err
 	}
 	now := p.cfg.Now()
-	id, err := ulid.New(ulid.Timestamp(now), rand.Reader)
-	if err != nil {
-		return row, nil, nil, e, fmt.Errorf("make an id: %w", err)
+	row = store.User{Name: name, Role: string(role), Created: now}
+	if row.ID, err = p.cfg.DB.NewID(now); err != nil {
+		return row, nil, nil, e, err
 	}
-	row = store.User{ID: id.String(), Name: name, Role: string(role), Created: now}
 	if row.PasswordHash, err = p.hash.make(ctx, password); err != nil {
 		return row, nil, nil, e, err
 	}
@@ -105,7 +100,7 @@ func (p *People) secondFactor(row store.User) (seed []byte, hashes [][]byte, e E
 		return nil, nil, e, err
 	}
 	e.TOTPSecret = plain32.EncodeToString(seed)
-	e.RecoveryCodes, hashes, err = p.newRecovery(row.ID)
+	e.RecoveryCodes, hashes, err = p.newRecovery()
 	return seed, hashes, e, err
 }
 
@@ -154,8 +149,10 @@ func (p *People) ResetTOTP(ctx context.Context, name string) (Enrolment, error) 
 
 // pardon forgets the failures counted against a name by strangers.
 func (p *People) pardon(ctx context.Context, name string) error {
-	b := bucket{key: accountKey(name), policy: p.cfg.Account}
-	return (&attempt{l: &p.limit, buckets: []bucket{b}}).succeed(ctx)
+	if err := p.cfg.DB.ClearThrottle(ctx, accountKey(name)); err != nil {
+		return fmt.Errorf("forget failures: %w", err)
+	}
+	return nil
 }
 
 // Remove deletes an account with its sessions. Conflict where it is the last owner.
@@ -186,7 +183,7 @@ func (p *People) byName(ctx context.Context, name string) (store.User, error) {
 }
 
 // sealContext binds a sealed seed to its account.
-func sealContext(userID string) []byte { return []byte("totp " + userID) }
+func sealContext(userID store.ID) []byte { return []byte("totp " + userID.String()) }
 
 func person(row store.User) User {
 	return User{ID: row.ID, Name: row.Name, Role: Role(row.Role), Disabled: row.Disabled, Created: row.Created}
@@ -197,10 +194,6 @@ func session(row store.Session) Session {
 		ID: plain32.EncodeToString(row.IDHash[:10]), UserID: row.User,
 		Created: row.Created, LastSeen: row.LastSeen, Expires: row.Expires, Addr: row.Addr, Agent: row.Agent,
 	}
-}
-
-func sortByUse(list []Session) {
-	slices.SortFunc(list, func(a, b Session) int { return b.LastSeen.Compare(a.LastSeen) })
 }
 
 func asError(err error, target **Error) bool { return errors.As(err, target) }
