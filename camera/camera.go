@@ -6,14 +6,12 @@
 package camera
 
 import (
-	"context"
 	"log/slog"
 	"math/rand/v2"
 	"net/url"
 	"sync"
 	"time"
 
-	"cardea/camera/frame"
 	"cardea/camera/rtsp"
 )
 
@@ -67,15 +65,16 @@ func New(cfg Config) *Camera {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Backoff == 0 {
+		cfg.Backoff = time.Second
+	}
+	if cfg.BackoffMax == 0 {
+		cfg.BackoffMax = time.Minute
+	}
+	if cfg.RefusedWait == 0 {
+		cfg.RefusedWait = 5 * time.Minute
+	}
 	return &Camera{cfg: cfg, state: State{Phase: Stopped, Since: cfg.Now()}}
-}
-
-// Run keeps the camera connected and calls sink for each frame, never from two goroutines at once, until ctx is
-// done; it returns ctx.Err(). sink MUST NOT block. Frames after a reconnect carry a new *frame.Stream. Run may be
-// called again after it returned.
-func (c *Camera) Run(ctx context.Context, sink func(*frame.Frame)) error {
-	<-ctx.Done()
-	return ctx.Err()
 }
 
 // State returns a snapshot.

@@ -62,11 +62,15 @@ type Config struct {
 
 // Stats is what a session has counted since it began.
 type Stats struct {
+	// At is when this was counted.
+	At time.Time
 	// Stream is the description in force; nil before the first key frame.
 	Stream *frame.Stream
 	// Transport is what was settled on; TLS the version ("1.3"), empty without.
 	Transport Transport
 	TLS       string
+	// SPKI is SHA-256 of the SubjectPublicKeyInfo that the camera presented; nil without TLS.
+	SPKI []byte
 	// Bytes counts what came over the wire, Pictures and Samples the video and audio frames delivered,
 	// KeyFrames the key frames among them.
 	Bytes, Pictures, Samples, KeyFrames uint64

@@ -2,14 +2,35 @@ package rtsp
 
 import (
 	"context"
+	"errors"
+	"net/url"
+	"sync"
+	"time"
 
 	"cardea/camera/frame"
 )
+
+const (
+	// watchEvery is how often a session looks after itself.
+	watchEvery = time.Second
+	// udpPatience is how long UDP may bring nothing before TCP is used.
+	udpPatience = 3 * time.Second
+	// rateOver is how many watchEvery the bit rate is averaged over for the low-water mark.
+	rateOver     = 4
+	maxRedirects = 3
+)
+
+var errConnectTimeout = errors.New("connect timeout")
 
 // Session is one connection to one camera, from DESCRIBE to its end.
 type Session struct {
 	cfg  Config
 	sink func(*frame.Frame)
+
+	mu    sync.Mutex
+	eager bool
+	low   *lowWater
+	recv  *receiver
 }
 
 // NewSession only allocates. sink is called for each frame, never from two goroutines at once, and MUST NOT
@@ -19,12 +40,197 @@ func NewSession(cfg Config, sink func(*frame.Frame)) *Session {
 }
 
 // Run connects and delivers frames until ctx is done or the session ends; it always returns an error, which is
-// ctx.Err() or one of this package's sentences. It may be called once.
-func (s *Session) Run(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+// ctx.Err() or one of this package's sentences. No goroutine of it is left then. It may be called once.
+func (s *Session) Run(ctx context.Context) error {
+	if err := s.cfg.Validate(); err != nil {
+		return err
+	}
+	cfg := s.cfg
+	for hops := 0; ; hops++ {
+		err := s.transports(ctx, cfg)
+		var elsewhere errRedirect
+		if !errors.As(err, &elsewhere) {
+			return err
+		}
+		if hops == maxRedirects {
+			return ErrRefused{Code: 302, Message: "it sends us from address to address"}
+		}
+		if cfg, err = follow(cfg, elsewhere.to); err != nil {
+			return err
+		}
+	}
+}
+
+// follow makes the configuration for the address that a camera sends us to. Protection is never given up on the
+// way, and credentials are only meant for the host that they were given for.
+func follow(cfg Config, to *url.URL) (Config, error) {
+	if cfg.URL.Scheme == "rtsps" && to.Scheme != "rtsps" {
+		return cfg, ErrRefused{Code: 302, Message: "it sends us to an address without protection"}
+	}
+	if to.Hostname() != cfg.URL.Hostname() {
+		cfg.User, cfg.Password = "", ""
+	}
+	cfg.URL = to
+	return cfg, nil
+}
+
+// transports tries one transport after the other.
+func (s *Session) transports(ctx context.Context, cfg Config) error {
+	order := []Transport{TCP, UDP}
+	switch {
+	case cfg.URL.Scheme == "rtsps" || cfg.Transport == TCP:
+		order = order[:1]
+	case cfg.Transport == UDP:
+		order = []Transport{UDP, TCP}
+	}
+	var err error
+	for _, t := range order {
+		err = s.once(ctx, cfg, t)
+		var other errTransport
+		if !errors.As(err, &other) {
+			return err
+		}
+		if other.cause != nil {
+			err = other.cause
+		}
+	}
+	return err
+}
+
+// once is one connection over one transport, from its beginning to its end.
+func (s *Session) once(ctx context.Context, cfg Config, t Transport) error {
+	opening, cancel := context.WithTimeoutCause(ctx, cfg.ConnectTimeout, errConnectTimeout)
+	defer cancel()
+	l, err := dial(opening, cfg)
+	if err != nil {
+		return err
+	}
+	a := &attempt{cfg: cfg, transport: t, link: l, recv: newReceiver(cfg, s.sink), channels: make(map[byte]mediaTrack), ended: make(chan struct{})}
+	a.recv.stats.Transport, a.recv.stats.TLS, a.recv.stats.SPKI = t, l.version, l.spki
+	a.recv.publish(1)
+	s.use(l.low, a.recv)
+	defer s.use(nil, a.recv)
+	err = a.open(opening)
+	if err == nil {
+		err = s.watch(ctx, a)
+	}
+	a.close()
+	a.recv.publish(1)
+	return err
+}
+
+func (s *Session) use(low *lowWater, recv *receiver) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.low, s.recv = low, recv
+}
+
+// watch returns when the session is over, and sees to that when the camera does not.
+func (s *Session) watch(ctx context.Context, a *attempt) error {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	w := watchdog{cfg: a.cfg, began: time.Now()}
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-a.ended:
+			return a.explain()
+		case now := <-tick.C:
+			a.recv.mu.Lock()
+			packets := a.recv.packets
+			a.recv.mu.Unlock()
+			if a.transport == UDP && packets == 0 && now.Sub(w.began) > udpPatience {
+				return errTransport{cause: ErrStalled{For: now.Sub(w.began)}}
+			}
+			stats := a.recv.publish(a.link.low.markNow())
+			if err := w.look(now, stats); err != nil {
+				return err
+			}
+			if a.transport == TCP {
+				s.setMark(a.link.low, w.mark(stats.Bytes))
+			}
+		}
+	}
+}
+
+// setMark sets the low-water mark unless somebody watches.
+func (s *Session) setMark(low *lowWater, mark int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.eager {
+		mark = 1
+	}
+	low.setMark(mark)
+}
 
 // SetEager says whether somebody watches live: then each packet wakes the reader. Else the socket may fill for
 // about a quarter of a second, which is far cheaper. It may be called at any time.
-func (s *Session) SetEager(eager bool) {}
+func (s *Session) SetEager(eager bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.eager = eager
+	if eager && s.low != nil {
+		s.low.setMark(1)
+	}
+}
 
-// Stats returns what was counted so far. It may be called at any time.
-func (s *Session) Stats() Stats { return Stats{} }
+// Stats returns what was counted up to a second ago. It may be called at any time and never waits for a camera.
+func (s *Session) Stats() Stats {
+	s.mu.Lock()
+	recv := s.recv
+	s.mu.Unlock()
+	if recv == nil {
+		return Stats{}
+	}
+	return *recv.snapshot.Load()
+}
+
+// watchdog decides whether a stream still is one, and how many bytes are worth a wake-up.
+type watchdog struct {
+	cfg   Config
+	began time.Time
+	// first is when the first picture was seen; bytes are the counts of the last looks.
+	first       time.Time
+	bytes       [rateOver + 1]uint64
+	looks       int
+	lastBytes   uint64
+	lastBytesAt time.Time
+}
+
+// look returns why the session has to end, or nil.
+func (w *watchdog) look(now time.Time, st Stats) error {
+	if st.Bytes != w.lastBytes || w.lastBytesAt.IsZero() {
+		w.lastBytes, w.lastBytesAt = st.Bytes, now
+	}
+	if w.first.IsZero() && !st.LastPicture.IsZero() {
+		w.first = now
+	}
+	last := w.began
+	if !st.LastPicture.IsZero() {
+		last = st.LastPicture
+	}
+	if idle := now.Sub(last); idle > w.cfg.StallTimeout {
+		return ErrStalled{For: idle, Bytes: now.Sub(w.lastBytesAt) < w.cfg.StallTimeout/2}
+	}
+	if st.KeyFrames == 0 && !w.first.IsZero() && now.Sub(w.first) > w.cfg.KeyTimeout {
+		return ErrNoKeyFrame{For: now.Sub(w.first)}
+	}
+	return nil
+}
+
+// mark is the low-water mark for the bit rate of the last looks; none until it is known.
+func (w *watchdog) mark(bytes uint64) int {
+	copy(w.bytes[1:], w.bytes[:rateOver])
+	w.bytes[0] = bytes
+	if w.looks++; w.looks <= rateOver {
+		return 1
+	}
+	mean := float64(bytes-w.bytes[rateOver]) / (rateOver * watchEvery.Seconds())
+	latest := float64(bytes-w.bytes[1]) / watchEvery.Seconds()
+	mark := markFor(min(mean, 2*latest))
+	if mark > 1 {
+		mark -= mark % minMark // in steps, so that it is not set anew each second
+	}
+	return mark
+}
