@@ -41,7 +41,12 @@ func (e *Error) Error() string {
 }
 
 // Unwrap gives the kind and the system's error.
-func (e *Error) Unwrap() []error { return []error{e.Kind, e.Err} }
+func (e *Error) Unwrap() []error {
+	if e.Err == nil {
+		return []error{e.Kind}
+	}
+	return []error{e.Kind, e.Err}
+}
 
 // explain sorts err. Errors that say nothing about the disk, such as a missing file, are wrapped as they are.
 func explain(op, path string, err error) error {
