@@ -92,7 +92,7 @@ func New(s *frame.Stream, o Options) (*Muxer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("describe audio track: %w", err)
 		}
-		m.audio.end = rescale(m.video.start, m.video.rate, m.audio.rate)
+		m.audio.end = rescaleUp(m.video.start, m.video.rate, m.audio.rate)
 		m.codecs += "," + m.audio.entry.codecs
 		tracks = append(tracks, initTrack{id: audioID, rate: s.Tracks[i].ClockRate, entry: m.audio.entry})
 		break
@@ -110,9 +110,13 @@ func (m *Muxer) Codecs() string { return m.codecs }
 // MIME returns the media type for MediaSource.isTypeSupported and a file.
 func (m *Muxer) MIME() string { return `video/mp4; codecs="` + m.codecs + `"` }
 
-// End returns where the time line ends so far.
+// End returns where the time line ends so far: the end of picture or sound, whichever is later.
 func (m *Muxer) End() time.Duration {
-	return time.Duration(rescale(m.video.end(), m.video.rate, int64(time.Second)))
+	end := rescaleUp(m.video.end(), m.video.rate, int64(time.Second))
+	if m.audio != nil {
+		end = max(end, rescaleUp(m.audio.end, m.audio.rate, int64(time.Second)))
+	}
+	return time.Duration(end)
 }
 
 // WritePart writes one part with all frames, which MUST be in the order of decoding within each track, and returns
@@ -265,3 +269,6 @@ func rescale(v, from, to int64) int64 {
 	}
 	return q*to + r*to/from
 }
+
+// rescaleUp rounds up.
+func rescaleUp(v, from, to int64) int64 { return -rescale(-v, from, to) }

@@ -38,7 +38,7 @@ type videoTrack struct {
 }
 
 func (t *videoTrack) begin(o Options) {
-	t.start = rescale(int64(o.Start), 1e9, t.rate)
+	t.start = rescaleUp(int64(o.Start), 1e9, t.rate)
 	t.last = t.start
 	t.typical = t.rate / 10
 }
