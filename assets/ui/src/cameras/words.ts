@@ -1,0 +1,41 @@
+/** States and reasons of the API in a person's words. */
+import type { Camera } from '../api/types';
+import { moment } from '../controls/format';
+
+/** Why nothing was recorded. */
+export function reasonText(reason: string): string {
+  return reasons[reason] ?? reason;
+}
+
+const reasons: Record<string, string> = {
+  off: 'Recording was switched off',
+  offline: 'The camera was not reachable',
+  refused: 'The camera refused the connection',
+  'no-vault': 'There was no vault to record into',
+  'disk-full': 'The disk was full',
+  'disk-missing': 'The disk for recordings was not there',
+  'disk-error': 'The disk reported an error',
+  overload: 'The box could not keep up',
+  decode: 'The camera sent an unusable stream',
+  restart: 'Cardea was restarted',
+  clock: 'The clock of the box was set',
+};
+
+/** What a camera does right now, and how good that is. */
+export function cameraState(camera: Camera): { text: string; tone: 'good' | 'warn' | 'danger' | '' } {
+  if (camera.state.phase === 'streaming') return { text: 'Online', tone: 'good' };
+  if (camera.state.phase === 'connecting') return { text: 'Connecting', tone: '' };
+  if (camera.state.phase === 'refused') return { text: 'Refused', tone: 'danger' };
+  if (camera.state.phase === 'off') return { text: 'Off', tone: '' };
+  return { text: `Offline since ${moment(camera.state.since)}`, tone: 'danger' };
+}
+
+/** Whether it records, in words. */
+export function recordingState(camera: Camera): { text: string; tone: 'good' | 'warn' | '' } {
+  if (camera.recording.active) return { text: 'Recording', tone: 'good' };
+  if (camera.mode === 'off') return { text: 'Recording off', tone: '' };
+  const reason = camera.recording.reason;
+  if (reason === 'no-vault') return { text: 'Not recording: no vault', tone: 'warn' };
+  if (camera.mode === 'event' && (!reason || reason === 'mode-event')) return { text: 'Waiting for an event', tone: '' };
+  return { text: reason ? `Not recording: ${reasonText(reason).toLowerCase()}` : 'Not recording', tone: 'warn' };
+}

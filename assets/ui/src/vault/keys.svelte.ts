@@ -1,0 +1,172 @@
+/** The page's side of the key worker: asks, and knows which vaults are open. It never sees an identity but for the kit. */
+import workerUrl from './worker.ts?worker&url';
+import { get, post, remove, type Problem } from '../api/client';
+import type { Grant, Vault } from '../api/types';
+import { scriptUrl } from '../trusted';
+import { fromBase64, toBase64 } from './base64';
+import type { Failure, Input, Operation, Output, Response } from './protocol';
+
+/** A request to the key worker that failed, with why. */
+export class KeyError extends Error {
+  constructor(readonly failure: Failure) {
+    super(explain(failure));
+  }
+}
+
+function explain(failure: Failure): string {
+  switch (failure.kind) {
+    case 'aborted':
+      return 'Stopped.';
+    case 'locked':
+      return 'The vault is locked.';
+    case 'problem':
+      return failure.problem.detail;
+    default:
+      return failure.message;
+  }
+}
+
+class Keys {
+  /** Ids of the vaults whose identity the worker holds. */
+  open = $state<string[]>([]);
+
+  private worker: Worker | undefined;
+  private next = 1;
+  private readonly waiting = new Map<number, { resolve: (output: never) => void; reject: (error: Error) => void }>();
+
+  /** Asks the worker. Rejects with KeyError. */
+  ask<K extends Operation>(op: K, input: Input<K>, signal?: AbortSignal): Promise<Output<K>> {
+    const worker = (this.worker ??= this.start());
+    const id = this.next++;
+    return new Promise<Output<K>>((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(new KeyError({ kind: 'aborted' }));
+        return;
+      }
+      this.waiting.set(id, { resolve: resolve as (output: never) => void, reject });
+      signal?.addEventListener('abort', () => worker.postMessage({ abort: id }), { once: true });
+      worker.postMessage({ id, op, input });
+    });
+  }
+
+  private start(): Worker {
+    const worker = new Worker(scriptUrl(workerUrl), { type: 'module', name: 'keys' });
+    worker.onmessage = (event: MessageEvent<Response>) => {
+      const message = event.data;
+      if ('event' in message) {
+        this.open = [];
+        return;
+      }
+      const waiting = this.waiting.get(message.id);
+      this.waiting.delete(message.id);
+      if (message.ok) waiting?.resolve(message.output as never);
+      else waiting?.reject(new KeyError(message.failure));
+    };
+    worker.onerror = () => {
+      for (const { reject } of this.waiting.values()) reject(new KeyError({ kind: 'internal', message: 'The key worker could not be started.' }));
+      this.waiting.clear();
+    };
+    return worker;
+  }
+
+  isOpen(vault: string): boolean {
+    return this.open.includes(vault);
+  }
+
+  private opened(vault: string): void {
+    if (!this.isOpen(vault)) this.open = [...this.open, vault];
+  }
+
+  /** Tells the worker that somebody is there. */
+  touch(): void {
+    if (this.worker && this.open.length > 0) void this.ask('touch', {});
+  }
+
+  async lock(): Promise<void> {
+    if (this.worker) await this.ask('lock', {});
+    this.open = [];
+  }
+
+  async adopt(vault: string): Promise<void> {
+    await this.ask('adopt', { vault });
+    this.opened(vault);
+  }
+
+  /** Opens a vault with its passphrase. The passphrase goes to the worker and nowhere else. */
+  async unlock(vault: Vault, passphrase: string): Promise<'open' | 'wrong' | Problem> {
+    const grants = await get<Grant[]>(`/vaults/${vault.id}/grants`);
+    if (!grants.ok) return grants.problem ?? { title: 'Stopped', status: 0, detail: 'Stopped.' };
+    for (const grant of grants.value) {
+      if (grant.kind !== 'passphrase' || !grant.wrapped) continue;
+      const input = { vault: vault.id, recipient: vault.recipient, wrapped: fromBase64(grant.wrapped), passphrase };
+      if ((await this.ask('unlock', input)).opened) {
+        this.opened(vault.id);
+        return 'open';
+      }
+    }
+    return 'wrong';
+  }
+
+  /** Opens a vault with its recovery kit. */
+  async unlockWithKit(vault: Vault, text: string): Promise<boolean> {
+    const { opened } = await this.ask('unlockKit', { vault: vault.id, recipient: vault.recipient, text });
+    if (opened) this.opened(vault.id);
+    return opened;
+  }
+
+  /** Opens the vaults that this device was allowed to remember. Quiet: it is a convenience. */
+  async unlockRemembered(vaults: Vault[]): Promise<void> {
+    for (const vault of vaults) {
+      if (!localStorage.getItem(rememberKey(vault.id)) || this.isOpen(vault.id)) continue;
+      const grants = await get<Grant[]>(`/vaults/${vault.id}/grants`);
+      if (!grants.ok) continue;
+      const id = localStorage.getItem(rememberKey(vault.id));
+      const grant = grants.value.find((g) => g.id === id && g.wrapped);
+      if (!grant?.wrapped) {
+        // Revoked on the box, or by another person: the key here is of no use any more.
+        await this.forgetHere(vault.id);
+        continue;
+      }
+      const input = { vault: vault.id, recipient: vault.recipient, wrapped: fromBase64(grant.wrapped) };
+      if ((await this.ask('unlockDevice', input)).opened) this.opened(vault.id);
+    }
+  }
+
+  /** Lets this device open an unlocked vault without the passphrase from now on. */
+  async remember(vault: Vault): Promise<Problem | undefined> {
+    const { wrapped } = await this.ask('remember', { vault: vault.id, recipient: vault.recipient });
+    const made = await post<Grant>(`/vaults/${vault.id}/grants`, { kind: 'device', label: deviceLabel(), wrapped: toBase64(wrapped) });
+    if (!made.ok) return made.problem;
+    localStorage.setItem(rememberKey(vault.id), made.value.id);
+    return undefined;
+  }
+
+  remembered(vault: string): string | null {
+    return localStorage.getItem(rememberKey(vault));
+  }
+
+  /** Ends a device grant, on the box and here. */
+  async forget(vault: string, grant: string): Promise<Problem | undefined> {
+    const done = await remove(`/vaults/${vault}/grants/${grant}`);
+    if (!done.ok && done.problem?.status !== 404) return done.problem;
+    if (this.remembered(vault) === grant) await this.forgetHere(vault);
+    return undefined;
+  }
+
+  private async forgetHere(vault: string): Promise<void> {
+    localStorage.removeItem(rememberKey(vault));
+    await this.ask('forget', { vault });
+  }
+}
+
+const rememberKey = (vault: string) => `cardea.grant.${vault}`;
+
+/** A name by which a person recognises this browser in a list. */
+function deviceLabel(): string {
+  const agent = navigator.userAgent;
+  const browser = /Edg\//.test(agent) ? 'Edge' : /Firefox\//.test(agent) ? 'Firefox' : /Chrom(e|ium)\//.test(agent) ? 'Chrome' : /Safari\//.test(agent) ? 'Safari' : 'Browser';
+  const system = /iPhone/.test(agent) ? 'iPhone' : /iPad/.test(agent) ? 'iPad' : /Android/.test(agent) ? 'Android' : /Mac OS X/.test(agent) ? 'Mac' : /Windows/.test(agent) ? 'Windows' : /Linux/.test(agent) ? 'Linux' : 'this device';
+  return `${browser} on ${system}`;
+}
+
+export const keys = new Keys();

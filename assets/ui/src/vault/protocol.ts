@@ -1,0 +1,50 @@
+/** What the page and the key worker say to each other. */
+import type { Problem } from '../api/client';
+import type { ClipInfo } from './clip';
+import type { VaultType } from './identity';
+
+/** Each request of the page: what it carries and what comes back. */
+export interface Protocol {
+  /** Makes an identity and keeps it aside until `adopt`. */
+  create: { in: { type: VaultType }; out: { recipient: string } };
+  /** The identity kept aside, for the recovery kit. The one moment an identity leaves the worker. */
+  kit: { in: object; out: { identity: string } };
+  /** The identity kept aside, sealed with a passphrase. */
+  wrap: { in: { passphrase: string }; out: { wrapped: Uint8Array } };
+  /** The identity kept aside becomes that of a vault, unlocked. */
+  adopt: { in: { vault: string }; out: object };
+  /** Whether a text holds the identity of a recipient. */
+  matches: { in: { text: string; recipient: string }; out: { found: boolean; match: boolean } };
+  unlock: { in: { vault: string; recipient: string; wrapped: Uint8Array; passphrase: string }; out: { opened: boolean } };
+  /** Unlocks with the recovery kit. */
+  unlockKit: { in: { vault: string; recipient: string; text: string }; out: { opened: boolean } };
+  /** Seals the identity of an unlocked vault with a key that this browser cannot give away. */
+  remember: { in: { vault: string; recipient: string }; out: { wrapped: Uint8Array } };
+  /** Unlocks with what `remember` gave. */
+  unlockDevice: { in: { vault: string; recipient: string; wrapped: Uint8Array }; out: { opened: boolean } };
+  /** Drops this browser's key: what `remember` gave is worthless from now on. */
+  forget: { in: { vault: string }; out: object };
+  lock: { in: object; out: object };
+  /** Somebody is there: the idle timer starts anew. */
+  touch: { in: object; out: object };
+  read: { in: { clip: ClipInfo; from: number; to: number }; out: { bytes: ArrayBuffer; verified: boolean } };
+}
+
+export type Operation = keyof Protocol;
+export type Input<K extends Operation> = Protocol[K]['in'];
+export type Output<K extends Operation> = Protocol[K]['out'];
+
+export type Request = { [K in Operation]: { id: number; op: K; input: Input<K> } }[Operation] | { abort: number };
+
+/** Why a request failed. */
+export type Failure =
+  | { kind: 'aborted' }
+  | { kind: 'locked' }
+  | { kind: 'sealed'; message: string }
+  | { kind: 'problem'; problem: Problem }
+  | { kind: 'internal'; message: string };
+
+export type Response =
+  | { id: number; ok: true; output: unknown }
+  | { id: number; ok: false; failure: Failure }
+  | { event: 'locked' };

@@ -1,0 +1,195 @@
+/**
+ * The key worker: the only code that ever holds an identity. The page asks it to make one, to unlock one, and to open
+ * pieces of clips; pictures come back, keys do not.
+ *
+ * It forgets every identity when asked to, and by itself after a while without a sign of life.
+ */
+import { Decrypter } from 'age-encryption';
+import type { Problem } from '../api/client';
+import { Clip, type ClipInfo } from './clip';
+import { forgetDevice, openForDevice, sealForDevice } from './device';
+import { createIdentity, findIdentity, recipientOf, unwrap, wrap } from './identity';
+import type { Failure, Input, Operation, Output, Request, Response } from './protocol';
+import { SealError } from './stream';
+
+/** How long an unlocked vault stays open while nobody touches the page and nothing plays. */
+const idleMilliseconds = 15 * 60_000;
+/** Clips whose keys are kept. */
+const keptClips = 32;
+
+class LockedError extends Error {}
+
+/** The box answered with a problem document. */
+class ProblemError extends Error {
+  constructor(readonly problem: Problem) {
+    super(problem.detail);
+  }
+}
+
+let pending: { identity: string; recipient: string } | undefined;
+const identities = new Map<string, string>();
+const clips = new Map<string, Clip>();
+const running = new Map<number, AbortController>();
+let idle: ReturnType<typeof setTimeout> | undefined;
+
+function send(message: Response, transfer: Transferable[] = []): void {
+  postMessage(message, { transfer });
+}
+
+function touch(): void {
+  clearTimeout(idle);
+  if (identities.size > 0) idle = setTimeout(lock, idleMilliseconds);
+}
+
+function lock(): void {
+  pending = undefined;
+  identities.clear();
+  clips.clear();
+  for (const job of running.values()) job.abort();
+  clearTimeout(idle);
+  send({ event: 'locked' });
+}
+
+async function unseal(vault: string, header: Uint8Array): Promise<Uint8Array> {
+  const identity = identities.get(vault);
+  if (!identity) throw new LockedError();
+  const age = new Decrypter();
+  age.addIdentity(identity);
+  try {
+    return await age.decryptHeader(header);
+  } catch {
+    throw new SealError('This recording was sealed for another vault.');
+  }
+}
+
+async function fetchRange(id: string, begin: number, end: number, signal: AbortSignal): Promise<{ bytes: Uint8Array; size: number }> {
+  const response = await fetch(`/api/clips/${id}/data`, { headers: { Range: `bytes=${begin}-${end - 1}` }, signal });
+  if (!response.ok) {
+    const fallback = { title: 'The recording could not be read', detail: `The box answered ${response.status}.` };
+    const body = (await response.json().catch(() => fallback)) as Partial<Problem>;
+    throw new ProblemError({ ...fallback, ...body, status: response.status });
+  }
+  let bytes = new Uint8Array(await response.arrayBuffer());
+  // A server or proxy may answer a range with everything.
+  if (response.status === 200) bytes = bytes.slice(begin, end);
+  const total = /\/(\d+)$/.exec(response.headers.get('Content-Range') ?? '')?.[1];
+  return { bytes, size: total ? Number(total) : begin + bytes.length };
+}
+
+function clipOf(info: ClipInfo): Clip {
+  if (!identities.has(info.vault)) throw new LockedError();
+  let clip = clips.get(info.id);
+  if (clip) {
+    clips.delete(info.id); // and put back as the youngest
+    clip.update(info);
+  } else {
+    clip = new Clip(info, fetchRange, unseal);
+  }
+  clips.set(info.id, clip);
+  for (const oldest of clips.keys()) {
+    if (clips.size <= keptClips) break;
+    clips.delete(oldest);
+  }
+  return clip;
+}
+
+async function accept(vault: string, recipient: string, identity: string | undefined): Promise<{ opened: boolean }> {
+  if (!identity || (await recipientOf(identity)) !== recipient) return { opened: false };
+  identities.set(vault, identity);
+  touch();
+  return { opened: true };
+}
+
+function made(): { identity: string; recipient: string } {
+  if (!pending) throw new LockedError();
+  return pending;
+}
+
+const operations: { [K in Operation]: (input: Input<K>, signal: AbortSignal) => Promise<Output<K>> } = {
+  async create({ type }) {
+    pending = await createIdentity(type);
+    return { recipient: pending.recipient };
+  },
+  async kit() {
+    return { identity: made().identity };
+  },
+  async wrap({ passphrase }) {
+    return { wrapped: await wrap(made().identity, passphrase) };
+  },
+  async adopt({ vault }) {
+    identities.set(vault, made().identity);
+    pending = undefined;
+    touch();
+    return {};
+  },
+  async matches({ text, recipient }) {
+    const identity = findIdentity(text);
+    return { found: identity !== undefined, match: identity !== undefined && (await recipientOf(identity)) === recipient };
+  },
+  async unlock({ vault, recipient, wrapped, passphrase }) {
+    return accept(vault, recipient, await unwrap(wrapped, passphrase));
+  },
+  async unlockKit({ vault, recipient, text }) {
+    return accept(vault, recipient, findIdentity(text));
+  },
+  async remember({ vault }) {
+    const identity = identities.get(vault);
+    if (!identity) throw new LockedError();
+    return { wrapped: await sealForDevice(vault, identity) };
+  },
+  async unlockDevice({ vault, recipient, wrapped }) {
+    return accept(vault, recipient, await openForDevice(vault, wrapped));
+  },
+  async forget({ vault }) {
+    await forgetDevice(vault);
+    return {};
+  },
+  async lock() {
+    lock();
+    return {};
+  },
+  async touch() {
+    touch();
+    return {};
+  },
+  async read({ clip: info, from, to }, signal) {
+    touch();
+    const clip = clipOf(info);
+    const bytes = await clip.read(from, to, signal);
+    return { bytes: bytes.slice().buffer, verified: clip.verified };
+  },
+};
+
+function failure(error: unknown): Failure {
+  if (error instanceof DOMException && error.name === 'AbortError') return { kind: 'aborted' };
+  if (error instanceof LockedError) return { kind: 'locked' };
+  if (error instanceof SealError) return { kind: 'sealed', message: error.message };
+  if (error instanceof ProblemError) return { kind: 'problem', problem: error.problem };
+  // fetch tells nothing more than this when there is no way to the box.
+  if (error instanceof TypeError) {
+    return { kind: 'problem', problem: { status: 0, title: 'No connection', detail: 'The box cannot be reached. Is it on, and are you on its network?' } };
+  }
+  return { kind: 'internal', message: error instanceof Error ? error.message : String(error) };
+}
+
+async function handle(request: Request): Promise<void> {
+  if ('abort' in request) {
+    running.get(request.abort)?.abort();
+    return;
+  }
+  const { id, op, input } = request;
+  const job = new AbortController();
+  running.set(id, job);
+  try {
+    const work = operations[op] as (input: unknown, signal: AbortSignal) => Promise<unknown>;
+    const output = await work(input, job.signal);
+    const bytes = (output as { bytes?: unknown }).bytes;
+    send({ id, ok: true, output }, bytes instanceof ArrayBuffer ? [bytes] : []);
+  } catch (error) {
+    send({ id, ok: false, failure: failure(error) });
+  } finally {
+    running.delete(id);
+  }
+}
+
+onmessage = (event: MessageEvent<Request>) => void handle(event.data);
