@@ -38,7 +38,7 @@ func bigStore(b *testing.B) (dir string, clips int) {
 	// Recorded in the order of time, all cameras beside each other, as a real store is.
 	_, err = fill.Exec(`WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ?1 - 1)
 		INSERT INTO clip (camera_no, start, id, "end", bytes, plain, header_bytes, init_bytes, sha256, state, cause, vault_no, codec_no)
-		SELECT i % 16 + 1, ?2 + (i / 16) * 60000000, unhex(format('%012x%04x', (?2 + (i / 16) * 60000000) / 1000, i % 16)) || randomblob(8),
+		SELECT i % 16 + 1, ?2 + (i / 16) * 60000000, unhex(format('%012x%04x', (?2 + (i / 16) * 60000000) / 1000, i % 16) || hex(randomblob(8))),
 			?2 + (i / 16 + 1) * 60000000, 30000000, 29990000, 2000, 900, randomblob(32), 1, 0, 1, 1 FROM n`, clips, noon.UnixMicro())
 	ok(b, err)
 	_, err = fill.Exec(`INSERT INTO gap (camera_no, start, "end", reason) SELECT camera_no, start, start + 1000000, 'offline' FROM clip WHERE start / 60000000 % 600 = 0`)

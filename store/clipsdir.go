@@ -15,8 +15,9 @@ const KeyClipsDir = "clips.dir"
 const ClipsDir = "clips"
 
 // OpenRoot opens the clips directory: dir, or DATA/clips when dir is empty. A directory that this store has used before, or any
-// other once there are clips, has to carry this store's marker; a fresh one gets it. Errors are Unavailable or Conflict, say what to
-// do, and match those of package disk; nothing is written then. The caller closes the root.
+// other once there are clips, has to carry this store's marker; a fresh one gets it. The directory used last may be missing now:
+// then the root waits for its disk and answers disk.ErrNotMounted until it is back. Other refusals are Unavailable or Conflict, say
+// what to do, match the errors of package disk, and nothing is written. The caller closes the root.
 func (db *DB) OpenRoot(ctx context.Context, dir string) (*disk.Root, error) {
 	own := filepath.Join(db.dir, ClipsDir)
 	if dir == "" {
@@ -42,9 +43,10 @@ func (db *DB) OpenRoot(ctx context.Context, dir string) (*disk.Root, error) {
 		// A directory given by hand may be a mount point, and so may the own one once it has been used.
 		Make: dir == own && last != own,
 		Mark: last != dir && !used,
+		Wait: last == dir,
 	})
 	if err != nil {
-		return nil, explainDisk(err, dir, last, own)
+		return nil, explainDisk(err, dir, last)
 	}
 	if last != dir {
 		if err := db.PutSettings(ctx, map[string]string{KeyClipsDir: dir}); err != nil {
@@ -54,16 +56,14 @@ func (db *DB) OpenRoot(ctx context.Context, dir string) (*disk.Root, error) {
 	return root, nil
 }
 
-func explainDisk(err error, dir, last, own string) error {
+func explainDisk(err error, dir, last string) error {
 	switch {
 	case errors.Is(err, disk.ErrNotMounted) && last != "" && last != dir:
 		return unavailable(err, "the clips are in %s; to keep them in %s, stop Cardea and move everything there, the file %s too "+
 			"(mv %s/.[!.]* %s/* %s/), or start without --clips", last, dir, disk.Marker, quote(last), quote(last), quote(dir))
-	case errors.Is(err, disk.ErrNotMounted) && dir != own:
-		return unavailable(err, "%s is not there or is not the disk with the clips; mount it. Nothing was written", dir)
 	case errors.Is(err, disk.ErrNotMounted):
-		return unavailable(err, "%s is missing or has no file %s, so these are not the clips of this database; put them back, "+
-			"or mount the disk that holds them. Nothing was written", dir, disk.Marker)
+		return unavailable(err, "%s is not there, or has no file %s and so is not the disk with the clips; mount it, or make the "+
+			"directory if it is to be a new one. Nothing was written", dir, disk.Marker)
 	case errors.Is(err, disk.ErrOtherStore):
 		return &Error{Code: Conflict, Err: err, Message: dir + " holds clips of another Cardea database; choose another directory, " +
 			"or bring that database back with `cardea restore`"}

@@ -118,13 +118,15 @@ func TestForeignDatabase(t *testing.T) {
 
 func TestDamagedDatabase(t *testing.T) {
 	damage := map[string]func(path string, size int64) error{
-		"empty":          func(path string, _ int64) error { return os.Truncate(path, 0) },
-		"half":           func(path string, size int64) error { return os.Truncate(path, size/2) },
-		"a byte short":   func(path string, size int64) error { return os.Truncate(path, size-1) },
-		"no header":      func(path string, _ int64) error { return overwrite(path, 0, 16) },
-		"first page":     func(path string, _ int64) error { return overwrite(path, 100, 1000) },
-		"everything":     func(path string, size int64) error { return overwrite(path, 100, int(size-100)) },
-		"other contents": func(path string, _ int64) error { return os.WriteFile(path, bytes.Repeat([]byte("hello "), 5000), 0o600) },
+		"empty":        func(path string, _ int64) error { return os.Truncate(path, 0) },
+		"half":         func(path string, size int64) error { return os.Truncate(path, size/2) },
+		"a byte short": func(path string, size int64) error { return os.Truncate(path, size-1) },
+		"no header":    func(path string, _ int64) error { return overwrite(path, 0, 16) },
+		"first page":   func(path string, _ int64) error { return overwrite(path, 100, 1000) },
+		"everything":   func(path string, size int64) error { return overwrite(path, 100, int(size-100)) },
+		"other contents": func(path string, _ int64) error {
+			return os.WriteFile(path, bytes.Repeat([]byte("hello "), 5000), 0o600)
+		},
 	}
 	for name, hurt := range damage {
 		t.Run(name, func(t *testing.T) {

@@ -160,18 +160,6 @@ func (db *DB) settle(ctx context.Context, end ClosedClip, state ClipState) (c Cl
 	return c, err
 }
 
-// ReplaceClip turns a torn clip whose file was made whole (salvage) into a closed one: the new file MUST be in place and
-// durable. Its parts stay. A clip that is not torn is a Conflict.
-func (db *DB) ReplaceClip(ctx context.Context, id ID, bytes int64, sha256 []byte, headerBytes int) error {
-	if len(sha256) != 32 || bytes <= 0 || headerBytes <= 0 {
-		return Errorf(Invalid, "a whole clip needs its size, header length and SHA-256")
-	}
-	return db.write(ctx, func(t *tx) error {
-		return t.change(Errorf(Conflict, "the clip %s is not torn", id),
-			`UPDATE clip SET bytes = ?, sha256 = ?, header_bytes = ?, state = 1 WHERE id = ? AND state = 2`, bytes, sha256, headerBytes, id)
-	})
-}
-
 // OpenClips lists the clips in state ClipOpen with their durable parts. After a start these are exactly the clips that a crash cut
 // off; no directory is scanned to find them.
 func (db *DB) OpenClips(ctx context.Context) (all []Clip, err error) {

@@ -98,12 +98,15 @@ func TestTornClip(t *testing.T) {
 	if left := must[[]store.Clip](t)(db.OpenClips(ctx)); len(left) != 0 {
 		t.Errorf("still open: %+v", left)
 	}
-	ok(t, db.ReplaceClip(ctx, clip.ID, 9100, sum[:], 300))
-	wantCode(t, db.ReplaceClip(ctx, clip.ID, 9100, sum[:], 300), store.Conflict)
-	whole := must[store.Clip](t)(db.Clip(ctx, clip.ID))
-	if whole.State != store.ClipClosed || whole.HeaderBytes != 300 || len(whole.Parts) != 7 {
+	_, err = db.ReplaceClip(ctx, clip.ID)
+	wantCode(t, err, store.Conflict) // no plan
+	plan := store.Replacement{Clip: clip.ID, HeaderBytes: 300, Bytes: 9100, SHA256: sum[:]}
+	ok(t, db.PlanReplacement(ctx, plan))
+	whole := must[store.Clip](t)(db.ReplaceClip(ctx, clip.ID))
+	if whole.State != store.ClipClosed || whole.HeaderBytes != 300 || whole.Bytes != 9100 || len(must[store.Clip](t)(db.Clip(ctx, clip.ID)).Parts) != 7 {
 		t.Errorf("made whole as %+v", whole)
 	}
+	wantCode(t, db.PlanReplacement(ctx, plan), store.Conflict)
 	if use := must[[]store.Usage](t)(db.Usage(ctx)); use[0].Bytes != 9100 || use[0].Clips != 1 {
 		t.Errorf("usage is %+v", use)
 	}

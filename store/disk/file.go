@@ -25,13 +25,17 @@ func (r *Root) Create(name string) (*File, error) {
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
-	r.mu.RLock()
-	defer r.mu.RUnlock()
+	root, dir, unlock, err := r.held()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	at := tree{root, dir}
 	// Remove takes empty directories away, perhaps between our mkdir and our open; that cannot go on happening.
 	for try := 0; ; try++ {
-		file, err := r.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		file, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if errors.Is(err, fs.ErrNotExist) && try < 5 {
-			if err := r.mkdir(path.Dir(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := at.mkdir(path.Dir(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return nil, explain("create", name, err)
 			}
 			continue
@@ -39,24 +43,30 @@ func (r *Root) Create(name string) (*File, error) {
 		if err != nil {
 			return nil, explain("create", name, err)
 		}
-		if err := r.sync(path.Dir(name)); err != nil {
-			return nil, explain("create", name, errors.Join(err, file.Close(), r.root.Remove(name)))
+		if err := at.sync(path.Dir(name)); err != nil {
+			return nil, explain("create", name, errors.Join(err, file.Close(), root.Remove(name)))
 		}
 		return &File{name: name, file: file}, nil
 	}
 }
 
+// tree is the directory as it is held during one call.
+type tree struct {
+	root *os.Root
+	dir  *os.File
+}
+
 // mkdir makes the directories on the way to dir that are missing, each durable in its parent.
-func (r *Root) mkdir(dir string) error {
+func (t tree) mkdir(dir string) error {
 	if dir == "." {
 		return nil
 	}
-	err := r.root.Mkdir(dir, 0o700)
+	err := t.root.Mkdir(dir, 0o700)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := r.mkdir(path.Dir(dir)); err != nil {
+		if err := t.mkdir(path.Dir(dir)); err != nil {
 			return err
 		}
-		err = r.root.Mkdir(dir, 0o700)
+		err = t.root.Mkdir(dir, 0o700)
 	}
 	if errors.Is(err, fs.ErrExist) {
 		return nil
@@ -64,18 +74,34 @@ func (r *Root) mkdir(dir string) error {
 	if err != nil {
 		return err
 	}
-	return r.sync(path.Dir(dir))
+	return t.sync(path.Dir(dir))
 }
 
-func (r *Root) sync(dir string) error {
+func (t tree) sync(dir string) error {
 	if dir == "." {
-		return syncDir(r.dir)
+		return syncDir(t.dir)
 	}
-	handle, err := r.root.Open(dir)
+	handle, err := t.root.Open(dir)
 	if err != nil {
 		return err
 	}
 	return errors.Join(syncDir(handle), handle.Close())
+}
+
+// settle makes removals from dir durable: by removing dir too when nothing is left in it, else by an fsync.
+func (t tree) settle(dir string) error {
+	for dir != "." {
+		err := t.root.Remove(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			break // not empty, most of the time; whatever it is, the fsync below finds it too
+		}
+		dir = path.Dir(dir)
+	}
+	err := t.sync(dir)
+	if errors.Is(err, fs.ErrNotExist) { // another Remove was here in between, and has synced the parent
+		return t.sync(".")
+	}
+	return err
 }
 
 // Name is the file's name in the clips directory.
@@ -87,12 +113,8 @@ func (f *File) Size() int64 { return f.size }
 // Append writes all of data at the end, or nothing: after an error (ErrFull, say) Size is what it was, and the same data can be
 // appended again. It does not make the data durable.
 func (f *File) Append(data []byte) error {
-	n, err := f.file.WriteAt(data, f.size)
-	if err == nil && n < len(data) {
-		err = io.ErrShortWrite
-	}
-	if err != nil {
-		f.dirty = f.dirty || n > 0
+	if _, err := f.file.WriteAt(data, f.size); err != nil {
+		f.dirty = true // os.File does not say how much of it was written
 		return explain("append to", f.name, err)
 	}
 	f.size += int64(len(data))
@@ -140,12 +162,15 @@ func (r *Root) Replace(name string, fill func(io.Writer) error) error {
 	if err := errors.Join(fill(part), part.Datasync(), part.Close()); err != nil {
 		return errors.Join(err, r.Remove(part.name))
 	}
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	if err := r.root.Rename(part.name, name); err != nil {
-		return explain("rename", part.name, errors.Join(err, r.root.Remove(part.name)))
+	root, dir, unlock, err := r.held()
+	if err != nil {
+		return err
 	}
-	return explain("rename", part.name, r.sync(path.Dir(name)))
+	defer unlock()
+	if err := root.Rename(part.name, name); err != nil {
+		return explain("rename", part.name, errors.Join(err, root.Remove(part.name)))
+	}
+	return explain("rename", part.name, tree{root, dir}.sync(path.Dir(name)))
 }
 
 // Remove unlinks files and makes that durable before it returns: one fsync for each directory, not for each file. Files that are
@@ -155,36 +180,23 @@ func (r *Root) Remove(names ...string) error {
 	if err := r.Check(); err != nil {
 		return err
 	}
-	r.mu.RLock()
-	defer r.mu.RUnlock()
+	root, handle, unlock, err := r.held()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	var dirs []string
 	for _, name := range names {
-		if err := r.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return explain("remove", name, err)
 		}
 		dirs = append(dirs, path.Dir(name))
 	}
 	slices.Sort(dirs)
 	for _, dir := range slices.Compact(dirs) {
-		if err := r.settle(dir); err != nil {
+		if err := (tree{root, handle}).settle(dir); err != nil {
 			return explain("remove from", dir, err)
 		}
 	}
 	return nil
-}
-
-// settle makes removals from dir durable: by removing dir too when nothing is left in it, else by an fsync.
-func (r *Root) settle(dir string) error {
-	for dir != "." {
-		err := r.root.Remove(dir)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			break // not empty, most of the time; whatever it is, the fsync below finds it too
-		}
-		dir = path.Dir(dir)
-	}
-	err := r.sync(dir)
-	if errors.Is(err, fs.ErrNotExist) { // another Remove was here in between, and has synced the parent
-		return r.sync(".")
-	}
-	return err
 }

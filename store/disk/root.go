@@ -27,17 +27,19 @@ type Config struct {
 	// Mark writes the marker where there is none. It MUST be false when the store has put clips there before: then a
 	// missing marker is ErrNotMounted.
 	Mark bool
+	// Wait lets Open succeed while the disk is not there. Until Check finds it every method answers ErrNotMounted.
+	Wait bool
 }
 
 // Root is an open clips directory. It is safe for use by many goroutines. The caller closes it.
 type Root struct {
 	config Config
 	mu     sync.RWMutex
-	root   *os.Root // replaced when the disk went and came back
+	root   *os.Root // replaced when the disk went and came back; nil until it was there once
 	dir    *os.File // the same directory, for fstatfs and fsync
 }
 
-// Open opens a clips directory. When the disk is not there it gives ErrNotMounted and writes nothing.
+// Open opens a clips directory. When the disk is not there it gives ErrNotMounted (but see Config.Wait) and writes nothing.
 func Open(config Config) (*Root, error) {
 	dir, err := filepath.Abs(config.Dir)
 	if err != nil {
@@ -50,18 +52,22 @@ func Open(config Config) (*Root, error) {
 		}
 	}
 	root, handle, err := open(dir)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = checkMarker(root, dir, config.Store)
+		if errors.Is(err, ErrNotMounted) && config.Mark {
+			err = writeMarker(root, handle, dir, config.Store)
+		}
+		if err != nil {
+			err = errors.Join(err, handle.Close(), root.Close())
+		}
 	}
-	r := &Root{config: config, root: root, dir: handle}
-	err = checkMarker(root, dir, config.Store)
-	if errors.Is(err, ErrNotMounted) && config.Mark {
-		err = writeMarker(root, handle, dir, config.Store)
+	if err == nil {
+		return &Root{config: config, root: root, dir: handle}, nil
 	}
-	if err != nil {
-		return nil, errors.Join(err, r.Close())
+	if config.Wait && errors.Is(err, ErrNotMounted) {
+		return &Root{config: config}, nil
 	}
-	return r, nil
+	return nil, err
 }
 
 func open(dir string) (*os.Root, *os.File, error) {
@@ -113,22 +119,39 @@ func (r *Root) Dir() string { return r.config.Dir }
 func (r *Root) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.letGo()
+}
+
+func (r *Root) letGo() error {
+	if r.root == nil {
+		return nil
+	}
 	return errors.Join(r.dir.Close(), r.root.Close())
+}
+
+// held gives the open directory under the read lock; the caller calls unlock when it is done with it.
+func (r *Root) held() (root *os.Root, dir *os.File, unlock func(), err error) {
+	r.mu.RLock()
+	if r.root == nil {
+		r.mu.RUnlock()
+		return nil, nil, nil, &Error{Kind: ErrNotMounted, Op: "use", Path: r.config.Dir}
+	}
+	return r.root, r.dir, r.mu.RUnlock, nil
 }
 
 // Check says whether the directory is still the one that was opened, marker and all. When the disk went away and came back (a
 // new mount at the same path) it goes on with the new one. ErrNotMounted while it is away.
 func (r *Root) Check() error {
-	r.mu.RLock()
-	root, handle := r.root, r.dir
-	same, err := isAt(handle, r.config.Dir)
-	if err == nil && same {
-		err = checkMarker(root, r.config.Dir, r.config.Store)
-		r.mu.RUnlock()
-		return err
+	if root, handle, unlock, err := r.held(); err == nil {
+		same, err := isAt(handle, r.config.Dir)
+		if err == nil && same {
+			err = checkMarker(root, r.config.Dir, r.config.Store)
+			unlock()
+			return err
+		}
+		unlock()
 	}
-	r.mu.RUnlock()
-	root, handle, err = open(r.config.Dir)
+	root, handle, err := open(r.config.Dir)
 	if err != nil {
 		return err
 	}
@@ -137,7 +160,7 @@ func (r *Root) Check() error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	err = errors.Join(r.dir.Close(), r.root.Close())
+	err = r.letGo()
 	r.root, r.dir = root, handle
 	return err
 }
@@ -160,10 +183,13 @@ type Space struct {
 
 // Free asks the file system of the directory that was opened, also while another one is mounted over it.
 func (r *Root) Free() (Space, error) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
+	_, dir, unlock, err := r.held()
+	if err != nil {
+		return Space{}, err
+	}
+	defer unlock()
 	var at unix.Statfs_t
-	if err := unix.Fstatfs(int(r.dir.Fd()), &at); err != nil {
+	if err := unix.Fstatfs(int(dir.Fd()), &at); err != nil {
 		return Space{}, explain("measure", r.config.Dir, err)
 	}
 	space := Space{Free: int64(at.Bavail) * at.Bsize, Total: int64(at.Blocks) * at.Bsize, Files: int64(at.Ffree)}
@@ -174,25 +200,34 @@ func (r *Root) Free() (Space, error) {
 }
 
 // FS gives the directory for reading and walking.
-func (r *Root) FS() fs.FS {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.root.FS()
+func (r *Root) FS() (fs.FS, error) {
+	root, _, unlock, err := r.held()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return root.FS(), nil
 }
 
 // Open opens a file for reading. The caller closes it. fs.ErrNotExist when there is none.
 func (r *Root) Open(name string) (*os.File, error) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	file, err := r.root.Open(filepath.FromSlash(name))
+	root, _, unlock, err := r.held()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	file, err := root.Open(name)
 	return file, explain("open", name, err)
 }
 
 // Stat describes a file. fs.ErrNotExist when there is none.
 func (r *Root) Stat(name string) (fs.FileInfo, error) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	info, err := r.root.Stat(filepath.FromSlash(name))
+	root, _, unlock, err := r.held()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	info, err := root.Stat(name)
 	return info, explain("stat", name, err)
 }
 

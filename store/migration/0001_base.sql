@@ -162,6 +162,14 @@ CREATE TABLE open_part (
   PRIMARY KEY (clip, n)
 ) STRICT, WITHOUT ROWID;
 
+-- A torn clip whose file is about to be replaced by a whole one (salvage); the row says what the new file will be.
+CREATE TABLE replacement (
+  clip         BLOB PRIMARY KEY,         -- id of the clip
+  header_bytes INTEGER NOT NULL,         -- as in clip
+  bytes        INTEGER NOT NULL,         -- as in clip
+  sha256       BLOB NOT NULL CHECK (length(sha256) = 32) -- as in clip
+) STRICT, WITHOUT ROWID;
+
 -- What a camera's closed and torn clips add up to; kept by the triggers below.
 CREATE TABLE usage (
   camera_no  INTEGER PRIMARY KEY REFERENCES camera (no) ON DELETE CASCADE, -- whose
@@ -186,6 +194,7 @@ CREATE TRIGGER clip_delete AFTER DELETE ON clip BEGIN
    WHERE camera_no = OLD.camera_no;
   DELETE FROM clip_parts WHERE no = OLD.parts_no;
   DELETE FROM open_part WHERE clip = OLD.id;
+  DELETE FROM replacement WHERE clip = OLD.id;
 END;
 
 -- A time when a camera that should have recorded did not, with the reason.
