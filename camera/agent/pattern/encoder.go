@@ -23,6 +23,7 @@ type Encoder struct {
 	vlc                      *cavlc
 	totalY, totalCb, totalCr totals
 	payload                  writer // of the slice, kept for its memory
+	scanned                  [16]int32
 	noise                    *noise
 }
 
@@ -101,6 +102,9 @@ func (e *Encoder) slice(key bool, inGOP uint32) {
 		e.keys++
 		typeOffset = 0
 	}
+	for _, t := range []*totals{&e.totalY, &e.totalCb, &e.totalCr} {
+		t.reset()
+	}
 	if e.noise != nil {
 		e.noise.begin(key)
 	}
@@ -114,7 +118,6 @@ func (e *Encoder) slice(key bool, inGOP uint32) {
 			i := my*e.mbWidth + mx
 			snow := mx < noisy
 			if !key && !snow && (!e.touched[i] || e.canvas.same(&e.sent, mx, my)) {
-				e.setTotals(mx, my, 0)
 				e.touched[i] = false
 				skipped++
 				continue

@@ -1,5 +1,7 @@
 package pattern
 
+import "math"
+
 // Prediction modes of luma (table 8-4); chroma counts them differently (table 8-5).
 const (
 	predVertical   = 0
@@ -52,7 +54,7 @@ func (e *Encoder) intra(w *writer, mx, my int, typeOffset uint32) {
 			x, y := mx*2+b&1, my*2+b>>1
 			n := 0
 			if anyACC {
-				n = e.vlc.residual(w, scan(&chroma[i][b])[1:], total.around(x, y))
+				n = e.vlc.residual(w, e.scan(&chroma[i][b])[1:], total.around(x, y))
 			}
 			total.set(x, y, n)
 		}
@@ -77,7 +79,9 @@ func (e *Encoder) lumaLevels(mx, my int, pred *[256]byte, luma *[16]block, dc *b
 	p := &e.canvas.y
 	for b := range luma {
 		x, y := b&3*4, b>>2*4
-		luma[b].diff(p.pix[(my*16+y)*p.stride+mx*16+x:], p.stride, pred[y*16+x:], 16)
+		if !luma[b].diff(p.pix[(my*16+y)*p.stride+mx*16+x:], p.stride, pred[y*16+x:], 16) {
+			continue
+		}
 		luma[b].forward()
 		dc[b] = luma[b][0]
 		if luma[b].quantizeAC() {
@@ -91,7 +95,9 @@ func (e *Encoder) lumaLevels(mx, my int, pred *[256]byte, luma *[16]block, dc *b
 func chromaLevels(p *plane, mx, my int, pred *[64]byte, blocks *[4]block, dc *dc2) (anyDC, anyAC bool) {
 	for b := range blocks {
 		x, y := b&1*4, b>>1*4
-		blocks[b].diff(p.pix[(my*8+y)*p.stride+mx*8+x:], p.stride, pred[y*8+x:], 8)
+		if !blocks[b].diff(p.pix[(my*8+y)*p.stride+mx*8+x:], p.stride, pred[y*8+x:], 8) {
+			continue
+		}
 		blocks[b].forward()
 		dc[b] = blocks[b][0]
 		if blocks[b].quantizeAC() {
@@ -106,24 +112,23 @@ var lumaOrder = [16]int{0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15}
 
 func (e *Encoder) writeLuma(w *writer, mx, my int, anyAC bool, luma *[16]block, dc *block) {
 	t := &e.totalY
-	levels := scan(dc)
-	e.vlc.residual(w, levels[:], t.around(mx*4, my*4))
+	e.vlc.residual(w, e.scan(dc), t.around(mx*4, my*4))
 	for _, b := range lumaOrder {
 		x, y := mx*4+b&3, my*4+b>>2
 		n := 0
 		if anyAC {
-			n = e.vlc.residual(w, scan(&luma[b])[1:], t.around(x, y))
+			n = e.vlc.residual(w, e.scan(&luma[b])[1:], t.around(x, y))
 		}
 		t.set(x, y, n)
 	}
 }
 
-func scan(b *block) *[16]int32 {
-	var s [16]int32
+// scan returns the block in the order it is sent, valid until the next call.
+func (e *Encoder) scan(b *block) []int32 {
 	for i, at := range zigzag {
-		s[i] = b[at]
+		e.scanned[i] = b[at]
 	}
-	return &s
+	return e.scanned[:]
 }
 
 // pcm codes a macroblock as I_PCM: the samples themselves.
@@ -171,6 +176,13 @@ func newTotals(width, height int) totals {
 	return t
 }
 
+// reset sets every block to no coefficients, as in a picture of skipped macroblocks.
+func (t *totals) reset() {
+	for row := t.stride; row < len(t.n); row += t.stride {
+		clear(t.n[row+1 : row+t.stride])
+	}
+}
+
 func (t *totals) set(x, y, n int) { t.n[(y+1)*t.stride+x+1] = int8(n) }
 
 // around is nC for the block at (x, y) (section 9.2.1).
@@ -189,26 +201,27 @@ func (t *totals) around(x, y int) int {
 
 // choose finds the prediction mode with the least difference and fills pred with it. size is 16 or 8.
 func choose(recon, want *plane, mx, my, size int, pred []byte) (mode int) {
-	best := -1
+	best := int32(math.MaxInt32)
 	var try [256]byte
 	for _, m := range [3]int{predHorizontal, predVertical, predDC} {
 		if m == predHorizontal && mx == 0 || m == predVertical && my == 0 {
 			continue
 		}
 		predict(recon, mx, my, size, m, try[:size*size])
-		sad := 0
-		for r := range size {
-			row := want.pix[(my*size+r)*want.stride+mx*size:][:size]
-			for i, p := range try[r*size:][:size] {
-				d := int(row[i]) - int(p)
+		sad := int32(0)
+		for r := 0; r < size && sad < best; r++ {
+			from := try[r*size:][:size]
+			row := want.pix[(my*size+r)*want.stride+mx*size:][:len(from)]
+			for i, p := range from {
+				d := int32(row[i]) - int32(p)
 				sad += max(d, -d)
 			}
 		}
-		if best < 0 || sad < best {
+		if sad < best {
 			best, mode = sad, m
 			copy(pred, try[:size*size])
-			if sad == 0 {
-				break
+			if sad < int32(size*size)/2 {
+				break // what is left is less than rounding
 			}
 		}
 	}

@@ -75,27 +75,40 @@ func (p *plane) put(x, y int, b *block, pred []byte, predStride int, ac bool) {
 		b.inverse()
 	} else {
 		v := (b[0] + 32) >> 6
+		if v == 0 {
+			for r := range 4 {
+				copy(p.pix[(y+r)*p.stride+x:][:4], pred[r*predStride:][:4])
+			}
+			return
+		}
 		for i := range b {
 			b[i] = v
 		}
 	}
 	for r := range 4 {
-		row := p.pix[(y+r)*p.stride+x:][:4]
-		from := pred[r*predStride:][:4]
+		row, from, add := (*[4]byte)(p.pix[(y+r)*p.stride+x:]), (*[4]byte)(pred[r*predStride:]), (*[4]int32)(b[r*4:])
 		for i := range row {
-			row[i] = byte(min(max(int32(from[i])+b[r*4+i], 0), 255))
+			v := int32(from[i]) + add[i]
+			if uint32(v) > 255 {
+				v = ^v >> 31 & 255
+			}
+			row[i] = byte(v)
 		}
 	}
 }
 
-// diff sets b to samples minus prediction.
-func (b *block) diff(pix []byte, stride int, pred []byte, predStride int) {
+// diff sets b to samples minus prediction and reports whether there is a difference.
+func (b *block) diff(pix []byte, stride int, pred []byte, predStride int) bool {
+	any := int32(0)
 	for r := range 4 {
-		row, from := pix[r*stride:][:4], pred[r*predStride:][:4]
+		row, from, to := (*[4]byte)(pix[r*stride:]), (*[4]byte)(pred[r*predStride:]), (*[4]int32)(b[r*4:])
 		for i := range row {
-			b[r*4+i] = int32(row[i]) - int32(from[i])
+			d := int32(row[i]) - int32(from[i])
+			to[i] = d
+			any |= d
 		}
 	}
+	return any != 0
 }
 
 // rect is a rectangle in samples; x1 and y1 are not part of it.
