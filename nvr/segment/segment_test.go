@@ -29,11 +29,18 @@ var files = []struct {
 
 // TestGolden pins the format: clips of today must be read for ever.
 func TestGolden(t *testing.T) {
-	for _, f := range files {
-		t.Run(f.name, func(t *testing.T) {
-			s, frames := load(t, f.name)
+	for _, name := range []string{files[0].name, files[1].name, "h264-g711.mp4"} {
+		t.Run(name, func(t *testing.T) {
+			var s *frame.Stream
+			var frames []*frame.Frame
+			if name == "h264-g711.mp4" {
+				s, frames = load(t, files[0].name)
+				s, frames, _ = addG711(s, frames[:60], frame.PCMA, 1)
+			} else {
+				s, frames = load(t, name)
+			}
 			_, got := mux(t, s, frames, 12, segment.Options{})
-			path := filepath.Join("testdata", f.name+".golden")
+			path := filepath.Join("testdata", name+".golden")
 			if *update {
 				if err := os.WriteFile(path, got, 0o644); err != nil {
 					t.Fatal(err)
@@ -181,7 +188,7 @@ func TestFFmpeg(t *testing.T) {
 }
 
 // stubVideo makes a stream with pictures that are none, for tests of time.
-func stubVideo(t *testing.T, audio ...frame.Track) *frame.Stream {
+func stubVideo(t testing.TB, audio ...frame.Track) *frame.Stream {
 	s, _ := load(t, "h264-aac.mp4")
 	v := s.Tracks[0]
 	v.ClockRate = 90000
@@ -345,5 +352,62 @@ func FuzzNew(f *testing.F) {
 		}
 		var init fmp4.Init
 		_ = init.Unmarshal(bytes.NewReader(m.Init()))
+	})
+}
+
+// FuzzTimes throws any clock at a muxer. Pictures always come in order, sound always without a hole.
+func FuzzTimes(f *testing.F) {
+	f.Add([]byte{0, 10, 1, 10, 0, 10, 1, 10, 2, 0, 0, 200, 3, 50, 1, 255}, false)
+	f.Add(bytes.Repeat([]byte{0, 100, 1, 7, 3, 3, 2, 90, 4, 0}, 20), true)
+	s := stubVideo(f, frame.Track{Codec: frame.Opus, ClockRate: 48000, Channels: 1})
+	f.Fuzz(func(t *testing.T, script []byte, live bool) {
+		var frames []*frame.Frame
+		clock := [2]int64{}
+		for script = script[:min(len(script), 400)]; len(script) > 1; script = script[2:] {
+			op, v := script[0], int64(script[1])
+			track := int(op & 1)
+			switch op >> 1 & 3 {
+			case 0:
+				clock[track] += v
+			case 1:
+				clock[track] += v * 100
+			case 2:
+				clock[track] += v * 100_000
+			case 3:
+				clock[1] -= v * 1000 // only sound is not promised to be in order
+			}
+			p := picture(s, clock[track], op&16 == 0)
+			if p.Track = track; track == 1 {
+				p.Payload = [][]byte{{op & 0xfc, byte(v)}}
+			}
+			frames = append(frames, p)
+		}
+		m, data := mux(t, s, frames, 3, segment.Options{Live: live})
+		if len(data) == len(m.Init()) {
+			return
+		}
+		_, parts := parse(t, m, data)
+		last := int64(-1)
+		for _, p := range parts {
+			for _, track := range p.Tracks {
+				if track.ID == 1 && int64(track.BaseTime) <= last {
+					t.Fatalf("part %d begins at %d, not behind %d", p.SequenceNumber, track.BaseTime, last)
+				}
+				if track.ID == 1 {
+					last = int64(track.BaseTime)
+					for _, s := range track.Samples[:len(track.Samples)-1] {
+						if last += int64(s.Duration); s.Duration == 0 {
+							t.Fatalf("part %d: two pictures at the same time", p.SequenceNumber)
+						}
+					}
+				}
+			}
+		}
+		sound := spans(parts, 2)
+		for i := 1; i < len(sound); i++ {
+			if sound[i].at < sound[i-1].at+sound[i-1].dur {
+				t.Fatalf("sound: after %v comes %v", sound[i-1], sound[i])
+			}
+		}
 	})
 }

@@ -27,7 +27,7 @@ const origin = 1 << 33
 var sei = []byte{6, 5, 18, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0, 0, 3, 1, 0x80}
 
 // load reads a file of testdata as a camera would send it: in the order of decoding, with the parameter sets in
-// front of each key frame of H.264.
+// front of each key frame.
 func load(t testing.TB, name string) (*frame.Stream, []*frame.Frame) {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", name))
@@ -112,7 +112,9 @@ func newFrame(t testing.TB, s *frame.Stream, track int, at int64, sample *fmp4.S
 			}
 			nals = append(head, nals...)
 		} else {
-			f.Key = h265.IsRandomAccess(nals)
+			if f.Key = h265.IsRandomAccess(nals); f.Key {
+				nals = append(slices.Clone(s.Tracks[track].Params), nals...)
+			}
 		}
 		f.Payload = nals
 	}
