@@ -1,0 +1,45 @@
+package web
+
+import (
+	"encoding/json"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gofiber/fiber/v2"
+
+	"cardea/web/api"
+)
+
+// humaConfig is plain JSON without huma's extras: no $schema links in the answers, no pages of its own.
+func humaConfig(version string) huma.Config {
+	return huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title:   "Cardea",
+				Version: version,
+				Description: "The API of a Cardea NVR. Sign in with POST /api/session; the cookie it sets is the session. " +
+					"Methods that change something need an Origin equal to the host. Errors are problem documents (RFC 9457). " +
+					"x-role names the least role that may use an operation.",
+			},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"session": {Type: "apiKey", In: "cookie", Name: api.SessionCookie},
+				},
+			},
+		},
+		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+		DefaultFormat: "application/json",
+		Transformers:  []huma.Transformer{hideValues},
+	}
+}
+
+// serveOpenAPI answers with the description of every route that is not a page of the app.
+func (s *Server) serveOpenAPI(c *fiber.Ctx) error {
+	b, err := json.Marshal(s.huma.OpenAPI())
+	if err != nil {
+		return err
+	}
+	c.Set(fiber.HeaderContentType, "application/openapi+json")
+	return c.Send(b)
+}

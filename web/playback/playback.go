@@ -1,0 +1,88 @@
+// Package playback serves pictures: the ciphertext of clips by ranges, and live video over one WebSocket. It never
+// opens a clip, and holds no video longer than it takes to send it.
+package playback
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"cardea/auth"
+	"cardea/nvr"
+	"cardea/store"
+	"cardea/web/caller"
+)
+
+// Config is what a Playback is made of; every field is needed.
+type Config struct {
+	NVR  *nvr.NVR
+	Auth *auth.People
+	Log  *slog.Logger
+}
+
+// Playback holds the open live sockets. Make one with New; Close ends it.
+type Playback struct {
+	nvr     *nvr.NVR
+	auth    *auth.People
+	log     *slog.Logger
+	sockets sockets
+
+	ctx    context.Context // ends with Close; parent of every socket
+	cancel context.CancelFunc
+}
+
+// New starts nothing.
+func New(cfg Config) *Playback {
+	p := &Playback{nvr: cfg.NVR, auth: cfg.Auth, log: cfg.Log, sockets: sockets{open: map[string]int{}}}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	return p
+}
+
+// Close ends every live socket and waits until the last one is gone.
+func (p *Playback) Close() {
+	p.cancel()
+	p.sockets.wait.Wait()
+}
+
+func (p *Playback) signedIn(ctx context.Context, who caller.Caller) bool {
+	_, _, err := p.auth.Session(ctx, who.Token)
+	var refused *auth.Error
+	return err == nil || !errors.As(err, &refused) // a busy index ends nobody's session
+}
+
+// sentence is what a client may read of an error.
+func (p *Playback) sentence(err error) string {
+	var known *store.Error
+	if errors.As(err, &known) {
+		return known.Message
+	}
+	p.log.Warn("live view ended", "err", err)
+	return "The live view ended inside the NVR. Its log has the cause."
+}
+
+// sockets counts the open ones by session.
+type sockets struct {
+	wait sync.WaitGroup
+	mu   sync.Mutex
+	open map[string]int
+}
+
+// take counts one more socket of a session. The caller MUST call release once.
+func (s *sockets) take(who caller.Caller) (release func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[who.Token] >= socketsPerSession {
+		return nil, store.Errorf(store.Conflict, "this sign-in has %d live views open; close one", socketsPerSession)
+	}
+	s.open[who.Token]++
+	s.wait.Add(1)
+	return sync.OnceFunc(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.open[who.Token]--; s.open[who.Token] == 0 {
+			delete(s.open, who.Token)
+		}
+		s.wait.Done()
+	}), nil
+}

@@ -1,0 +1,163 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gofiber/fiber/v2"
+
+	"cardea/auth"
+	"cardea/store"
+)
+
+// problem is an error with the sentence that the person gets to read.
+func problem(status int, detail string) error {
+	return &huma.ErrorModel{Status: status, Title: http.StatusText(status), Detail: detail}
+}
+
+// explain turns any error into a problem document (RFC 9457). It is the only place that does. What is not meant for
+// the outside is logged with its cause and becomes a plain 500.
+func (s *Server) explain(method, path string, err error) error {
+	if known := new(huma.ErrorModel); errors.As(err, &known) {
+		return known
+	}
+	var refused *auth.Error
+	if errors.As(err, &refused) {
+		err := problem(refusal(refused.Code), refused.Message)
+		if refused.RetryAfter > 0 {
+			err = huma.ErrorWithHeaders(err, http.Header{fiber.HeaderRetryAfter: {retryAfter(refused.RetryAfter)}})
+		}
+		return err
+	}
+	status, detail := http.StatusInternalServerError, ""
+	var coded *store.Error
+	var routing *fiber.Error
+	switch {
+	case errors.As(err, &coded):
+		status, detail = statusOf(coded.Code), coded.Message
+	case errors.As(err, &routing):
+		status, detail = routing.Code, routingDetail(routing.Code)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		status, detail = http.StatusServiceUnavailable, "The NVR did not answer in time. Try again."
+	}
+	level := slog.LevelDebug
+	if status >= 500 {
+		level = slog.LevelError
+	}
+	s.log.Log(s.ctx, level, "request refused", "method", method, "path", path, "status", status, "err", err)
+	if status == http.StatusInternalServerError {
+		detail = "Something went wrong inside the NVR. Its log has the cause."
+	}
+	return problem(status, sentence(detail))
+}
+
+func refusal(code auth.Code) int {
+	switch code {
+	case auth.Denied:
+		return http.StatusUnauthorized
+	case auth.Forbidden:
+		return http.StatusForbidden
+	case auth.Conflict:
+		return http.StatusConflict
+	case auth.Invalid:
+		return http.StatusUnprocessableEntity
+	case auth.NotFound:
+		return http.StatusNotFound
+	case auth.Throttled:
+		return http.StatusTooManyRequests
+	}
+	return http.StatusInternalServerError
+}
+
+func statusOf(code store.Code) int {
+	switch code {
+	case store.NotFound:
+		return http.StatusNotFound
+	case store.Invalid:
+		return http.StatusUnprocessableEntity
+	case store.Conflict:
+		return http.StatusConflict
+	case store.Denied:
+		return http.StatusForbidden
+	case store.Unavailable:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+func routingDetail(status int) string {
+	switch status {
+	case http.StatusNotFound:
+		return "There is nothing at this address."
+	case http.StatusMethodNotAllowed:
+		return "This address does not take that method."
+	case http.StatusRequestEntityTooLarge:
+		return "The request is too large."
+	case http.StatusRequestHeaderFieldsTooLarge:
+		return "The header of the request is too large."
+	case http.StatusUpgradeRequired:
+		return "This address speaks WebSocket only."
+	}
+	return http.StatusText(status)
+}
+
+// sentence makes an error's text one: a capital at the front, a stop at the end.
+func sentence(s string) string {
+	if s == "" {
+		return s
+	}
+	if c := s[0]; 'a' <= c && c <= 'z' {
+		s = string(c-'a'+'A') + s[1:]
+	}
+	if !strings.ContainsRune(".!?", rune(s[len(s)-1])) {
+		s += "."
+	}
+	return s
+}
+
+// fail is fiber's error handler: everything that did not go through huma ends here.
+func (s *Server) fail(c *fiber.Ctx, err error) error {
+	err = s.explain(c.Method(), c.Path(), err)
+	var withHeaders huma.HeadersError
+	if errors.As(err, &withHeaders) {
+		for k, v := range withHeaders.GetHeaders() {
+			c.Set(k, strings.Join(v, ", "))
+		}
+	}
+	p := new(huma.ErrorModel)
+	if !errors.As(err, &p) {
+		p = &huma.ErrorModel{Status: http.StatusInternalServerError}
+	}
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	return c.Status(p.Status).JSON(p, "application/problem+json")
+}
+
+// recover turns a panic of a handler into a 500 and keeps the program recording.
+func (s *Server) recover(c *fiber.Ctx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.Error("request panicked", "method", c.Method(), "path", c.Path(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = fiber.ErrInternalServerError
+		}
+	}()
+	return c.Next()
+}
+
+// hideValues keeps what the client sent out of the answer: a password that is too short must not come back.
+func hideValues(_ huma.Context, _ string, v any) (any, error) {
+	if p, ok := v.(*huma.ErrorModel); ok {
+		for _, e := range p.Errors {
+			e.Value = nil
+		}
+	}
+	return v, nil
+}
+
+func httpStatus(code int) string { return strconv.Itoa(code) }

@@ -1,0 +1,96 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gofiber/fiber/v2"
+
+	"cardea/web/caller"
+)
+
+// route is one line of the table. Every path that the program answers is one, and the document at
+// /api/openapi.json is made of the same lines.
+type route struct {
+	method string
+	// path has its parameters in braces, as OpenAPI writes them. The catch-all of the app is "/*".
+	path string
+	// role is the least that a caller must be.
+	role    caller.Role
+	summary string
+	handler handler
+}
+
+// handler mounts a route's function on the server, after its guard.
+type handler func(s *Server, r route)
+
+// mount puts a route and its guard in front of it into the router.
+func (s *Server) mount(r route) {
+	s.fiber.Add(r.method, fiberPath(r.path), s.guard(r))
+	r.handler(s, r)
+}
+
+// fiberPath turns {name} into :name.
+func fiberPath(p string) string { return strings.NewReplacer("{", ":", "}", "").Replace(p) }
+
+func (s *Server) operation(r route) huma.Operation {
+	op := huma.Operation{
+		OperationID: strings.ToLower(r.method) + strings.NewReplacer("/", "-", ".", "-", "{", "", "}", "").Replace(strings.TrimPrefix(r.path, "/api")),
+		Method:      r.method, Path: r.path, Summary: r.summary,
+		MaxBodyBytes: bodyLimit,
+		Extensions:   map[string]any{"x-role": r.role.String()},
+		Errors:       []int{http.StatusTooManyRequests},
+	}
+	if r.role > caller.Anyone {
+		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
+		op.Security = []map[string][]string{{"session": {}}}
+	}
+	if strings.Contains(r.path, "{") {
+		op.Errors = append(op.Errors, http.StatusNotFound)
+	}
+	return op
+}
+
+// call is a JSON route: huma decodes and checks the input, fn does the work with one call below, huma encodes.
+// status is that of success.
+func call[I, O any](status int, fn func(context.Context, *I) (*O, error)) handler {
+	return func(s *Server, r route) {
+		op := s.operation(r)
+		op.DefaultStatus = status
+		huma.Register(s.huma, op, func(ctx context.Context, in *I) (*O, error) {
+			out, err := fn(ctx, in)
+			if err != nil {
+				return nil, s.explain(r.method, r.path, err)
+			}
+			return out, nil
+		})
+	}
+}
+
+// raw is a route whose answer is no JSON of huma's. mediaType is that of success.
+func raw(status int, mediaType string, fn fiber.Handler) handler {
+	return func(s *Server, r route) {
+		s.fiber.Add(r.method, fiberPath(r.path), fn)
+		if r.method == http.MethodGet && status == http.StatusOK {
+			s.fiber.Add(http.MethodHead, fiberPath(r.path), s.guard(r), fn)
+		}
+		if strings.HasSuffix(r.path, "*") {
+			return // the app's own pages are no part of the API
+		}
+		op := s.operation(r)
+		op.Responses = map[string]*huma.Response{httpStatus(status): {
+			Description: http.StatusText(status),
+			Content:     map[string]*huma.MediaType{mediaType: {}},
+		}}
+		for part := range strings.SplitSeq(r.path, "/") {
+			if name, ok := strings.CutPrefix(part, "{"); ok {
+				op.Parameters = append(op.Parameters, &huma.Param{
+					Name: strings.TrimSuffix(name, "}"), In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString},
+				})
+			}
+		}
+		s.huma.OpenAPI().AddOperation(&op)
+	}
+}
