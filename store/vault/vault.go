@@ -11,6 +11,7 @@
 package vault
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -197,4 +198,27 @@ func (c *counter) Write(p []byte) (int, error) {
 		c.n += n
 	}
 	return n, err
+}
+
+// Bare reports whether b holds an unwrapped identity, which a box must never be given to keep.
+func Bare(b []byte) bool { return bytes.Contains(bytes.ToUpper(b), []byte("AGE-SECRET-KEY-")) }
+
+// HeaderBytes reads the header of a sealed file and returns what Seal returned as headerBytes. It may read further than
+// that from r.
+func HeaderBytes(r io.Reader) (int, error) {
+	header, err := age.ExtractHeader(io.LimitReader(r, maxHeader))
+	if err != nil {
+		return 0, fmt.Errorf("read header of sealed file: %w", err)
+	}
+	return len(header) + NonceSize, nil
+}
+
+// PlainSize returns how much plaintext a whole payload of sealed bytes holds, the header not counted. ok is false for a
+// length that no whole file has.
+func PlainSize(sealed int64) (plain int64, ok bool) {
+	const overhead = SealedChunkSize - ChunkSize
+	chunks := (sealed + SealedChunkSize - 1) / SealedChunkSize
+	plain = sealed - chunks*overhead
+	// An empty final chunk is allowed only where it is the only one.
+	return plain, plain >= 0 && chunks > 0 && (chunks == 1 || plain > (chunks-1)*ChunkSize)
 }
