@@ -4,16 +4,26 @@
 // hub and its line of recording. It owns who is connected and recorded at any moment, the settings of retention, alarms and
 // backups. It never decides who may do what (package web does, on the loaded object), never serves a request and never sees an
 // identity.
+//
+// Errors that a person can do something about are store.Error with a sentence; the errors of package rtsp, which Probe
+// passes on inside of one, are sentences too.
 package nvr
 
 import (
 	"context"
 	"errors"
-	"io"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
+	"sync"
 	"time"
 
-	"cardea/nvr/live"
+	"golang.org/x/sync/errgroup"
+
+	"cardea/nvr/backup"
+	"cardea/nvr/clock"
+	"cardea/nvr/recorder"
+	"cardea/nvr/retention"
 	"cardea/store"
 	"cardea/store/disk"
 	"cardea/store/vault"
@@ -22,156 +32,185 @@ import (
 // Config says what the recorder works with. DB, Clips and BoxKey are required.
 type Config struct {
 	DB *store.DB
-	// Clips is the directory of the clips.
+	// Clips is the directory of the clips, from DB.OpenRoot.
 	Clips *disk.Root
 	// Dir is the data directory; the nightly backup takes DIR/keys from there.
 	Dir    string
 	BoxKey *vault.BoxKey
-	// Now is this machine's clock, time.Now when nil. A test's.
-	Now func() time.Time
-	Log *slog.Logger
-	// Built is when the program was built: time before it is wrong for certain. May be zero.
+	// Clock reads this machine's clocks; clock.System() when nil. Built is when the program was built: time before that
+	// is wrong for certain. It may be zero.
+	Clock clock.Source
 	Built time.Time
+	Log   *slog.Logger
 	// Period is how often frames are written, see package recorder; Length is that of a clip. Zero for the defaults.
 	Period, Length time.Duration
 }
 
 // NVR is the recorder as a whole. Its methods may be called from any goroutine.
-type NVR struct{ cfg Config }
+type NVR struct {
+	cfg      Config
+	db       *store.DB
+	log      *slog.Logger
+	clock    *clock.Clock
+	recorder *recorder.Recorder
+	keeper   *retention.Keeper
+	backup   *backup.Maker
+	alarms   alarms
+	events   chan event
 
-// Open prepares the recorder; nothing records before Run. The caller closes DB and Clips after Run has returned.
-func Open(ctx context.Context, cfg Config) (*NVR, error) { return &NVR{cfg: cfg}, nil }
+	change sync.Mutex // one use case that changes cameras or vaults at a time
+
+	mu      sync.Mutex
+	runners map[store.ID]*runner
+	running context.Context //nolint:containedctx // that of the cameras while Run runs, else nil
+	cameras sync.WaitGroup  // runners' goroutines
+}
+
+// Tune sets how much memory the program may use for speed. Frames live for a second, so the garbage collector has much to
+// free and little to look at: a smaller heap costs little. Call it once, from main.
+func Tune() { debug.SetGCPercent(50) }
+
+// Open prepares the recorder and looks at what a crash left behind; nothing records before Run. The caller closes DB and
+// Clips after Run has returned.
+func Open(ctx context.Context, cfg Config) (*NVR, error) {
+	if cfg.DB == nil || cfg.Clips == nil || cfg.BoxKey == nil {
+		return nil, errors.New("open recorder: database, clips and box key are required")
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = clock.System()
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	floor, err := cfg.DB.ClockFloor(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open recorder: %w", err)
+	}
+	if cfg.Built.After(floor) {
+		floor = cfg.Built
+	}
+	n := &NVR{
+		cfg: cfg, db: cfg.DB, log: cfg.Log, clock: clock.New(cfg.Clock, floor),
+		runners: map[store.ID]*runner{}, events: make(chan event, 256),
+	}
+	n.alarms.now = n.clock.Now
+	n.keeper = retention.New(retention.Config{DB: cfg.DB, Files: cfg.Clips, Now: n.clock.Now, Suspect: n.clock.Suspect, Log: cfg.Log})
+	n.backup = backup.New(backup.Config{DB: cfg.DB, Files: cfg.Clips, Dir: cfg.Dir, Now: n.clock.Now, Log: cfg.Log})
+	n.recorder = recorder.New(recorder.Config{
+		DB: cfg.DB, Files: cfg.Clips, Now: n.clock.Now, Log: cfg.Log, Period: cfg.Period, Length: cfg.Length,
+		MakeSpace: n.keeper.MakeSpace, OnAlarm: n.alarm,
+	})
+	if err := n.db.SettleReplacements(ctx, cfg.Clips); err != nil && !errors.Is(err, disk.ErrNotMounted) {
+		return nil, fmt.Errorf("open recorder: %w", err)
+	}
+	if err := n.recorder.Recover(ctx); err != nil {
+		return nil, fmt.Errorf("open recorder: %w", err)
+	}
+	if err := n.addRunners(ctx); err != nil {
+		return nil, fmt.Errorf("open recorder: %w", err)
+	}
+	n.lookForVault(ctx)
+	return n, nil
+}
+
+// addRunners makes the runners of all cameras in use.
+func (n *NVR) addRunners(ctx context.Context) error {
+	cameras, err := n.db.Cameras(ctx)
+	if err != nil {
+		return err
+	}
+	// Events that last go on over a restart.
+	offline, err := n.db.Events(ctx, store.EventQuery{Kind: "camera.offline", Limit: 1000})
+	if err != nil {
+		return err
+	}
+	lasting := map[store.ID]store.ID{}
+	for _, e := range offline {
+		if e.End.IsZero() {
+			lasting[e.Camera] = e.ID
+		}
+	}
+	for _, c := range cameras {
+		if err := n.addRunner(ctx, c, lasting[c.ID]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Run records until ctx is done. It then stops the cameras and finishes all clips, which takes less than five seconds.
-func (n *NVR) Run(ctx context.Context) error { return errors.ErrUnsupported }
-
-// Ready is closed when everything that a crash left behind is settled.
-func (n *NVR) Ready() <-chan struct{} { return nil }
-
-// Cameras lists the cameras in use by position.
-func (n *NVR) Cameras(ctx context.Context) ([]CameraStatus, error) { return nil, errors.ErrUnsupported }
-
-// Camera gives one camera. NotFound.
-func (n *NVR) Camera(ctx context.Context, id store.ID) (CameraStatus, error) {
-	return CameraStatus{}, errors.ErrUnsupported
+func (n *NVR) Run(ctx context.Context) error {
+	// Drain, then cancel: cameras stop first, then the recorder takes what they sent, then events are stored.
+	recording, stopRecorder := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopRecorder()
+	storing, stopEvents := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopEvents()
+	var g errgroup.Group
+	g.Go(func() error { return n.storeEvents(storing) })
+	var disk errgroup.Group
+	disk.Go(func() error { return n.recorder.Run(recording) })
+	disk.Go(func() error { return n.keeper.Run(ctx) })
+	disk.Go(func() error { return n.watchClock(ctx) })
+	disk.Go(func() error { return n.backup.Run(ctx, n.backedUp) })
+	n.mu.Lock()
+	n.running = ctx
+	for _, r := range n.runners {
+		n.start(ctx, r)
+	}
+	n.mu.Unlock()
+	<-ctx.Done()
+	n.mu.Lock()
+	n.running = nil
+	n.mu.Unlock()
+	n.cameras.Wait()
+	stopRecorder()
+	err := disk.Wait()
+	stopEvents()
+	return errors.Join(err, g.Wait())
 }
 
-// CameraHealth gives the state of the line to a camera and its history. NotFound.
-func (n *NVR) CameraHealth(ctx context.Context, id store.ID) (CameraHealth, error) {
-	return CameraHealth{}, errors.ErrUnsupported
+// start runs a camera as long as ctx lasts. The caller holds n.mu.
+func (n *NVR) start(ctx context.Context, r *runner) {
+	n.cameras.Go(func() { r.run(ctx) })
 }
 
-// Probe looks at an address without storing anything.
-func (n *NVR) Probe(ctx context.Context, actor store.Actor, address, fingerprint, transport string) (Probe, error) {
-	return Probe{}, errors.ErrUnsupported
+// Ready is closed when everything that a crash left behind is settled. Without Run it never is.
+func (n *NVR) Ready() <-chan struct{} { return n.recorder.Settled() }
+
+// Now is the box's time of day, see package clock.
+func (n *NVR) Now() time.Time { return n.clock.Now() }
+
+// watchClock stores the clock's floor and tells people of jumps.
+func (n *NVR) watchClock(ctx context.Context) error {
+	t := time.NewTicker(time.Minute)
+	defer t.Stop()
+	for {
+		n.lookAtClock(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
 }
 
-// AddCamera stores a camera and starts recording it at once. The address is looked at first: where it is wrong, the
-// error says what is and nothing is stored.
-func (n *NVR) AddCamera(ctx context.Context, actor store.Actor, c NewCamera) (CameraStatus, error) {
-	return CameraStatus{}, errors.ErrUnsupported
-}
-
-// ChangeCamera changes settings; everything takes effect at once.
-func (n *NVR) ChangeCamera(ctx context.Context, actor store.Actor, id store.ID, c CameraChange) (CameraStatus, error) {
-	return CameraStatus{}, errors.ErrUnsupported
-}
-
-// RemoveCamera stops a camera and forgets its credentials. Its clips stay until retention takes them, or go now.
-func (n *NVR) RemoveCamera(ctx context.Context, actor store.Actor, id store.ID, deleteClips bool) error {
-	return errors.ErrUnsupported
-}
-
-// Record records from now on for at least d, up to an hour, and gives the event that stands for it.
-func (n *NVR) Record(ctx context.Context, actor store.Actor, id store.ID, d time.Duration) (store.Event, error) {
-	return store.Event{}, errors.ErrUnsupported
-}
-
-// Watch starts a live view. The caller closes the viewer.
-func (n *NVR) Watch(ctx context.Context, actor store.Actor, id store.ID) (*live.Viewer, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// Timeline gives what a camera has between two times.
-func (n *NVR) Timeline(ctx context.Context, camera store.ID, from, to time.Time, step time.Duration) (store.Timeline, error) {
-	return store.Timeline{}, errors.ErrUnsupported
-}
-
-// Clips lists clips without parts by start.
-func (n *NVR) Clips(ctx context.Context, query store.ClipQuery) ([]Clip, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// Clip gives one clip with its parts. NotFound.
-func (n *NVR) Clip(ctx context.Context, id store.ID) (Clip, error) {
-	return Clip{}, errors.ErrUnsupported
-}
-
-// ClipFile is the open ciphertext of a clip. The caller closes it.
-type ClipFile struct {
-	io.ReaderAt
-	io.Closer
-	Clip Clip
-	// Size is how many bytes may be read: of an open clip those that are durable.
-	Size int64
-}
-
-// OpenClip opens the ciphertext of a clip. NotFound, also when the clip was deleted a moment ago.
-func (n *NVR) OpenClip(ctx context.Context, actor store.Actor, id store.ID) (*ClipFile, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// ReplaceTorn puts a whole file in the place of a torn clip: r is the salvaged plaintext, sealed to the clip's vault.
-func (n *NVR) ReplaceTorn(ctx context.Context, actor store.Actor, id store.ID, r io.Reader) (Clip, error) {
-	return Clip{}, errors.ErrUnsupported
-}
-
-// Events lists events, newest first.
-func (n *NVR) Events(ctx context.Context, query store.EventQuery) ([]store.Event, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// Vaults lists the vaults.
-func (n *NVR) Vaults(ctx context.Context) ([]store.Vault, error) { return nil, errors.ErrUnsupported }
-
-// CreateVault stores a vault's public half and the actor's wrapped identity. Recording begins at once where it waited
-// for a vault.
-func (n *NVR) CreateVault(ctx context.Context, actor store.Actor, v NewVault) (store.Vault, error) {
-	return store.Vault{}, errors.ErrUnsupported
-}
-
-// Grants lists the actor's grants to a vault, of all vaults for the zero ID.
-func (n *NVR) Grants(ctx context.Context, actor store.Actor, vault store.ID) ([]store.Grant, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// AddGrant stores another wrapped identity of the actor.
-func (n *NVR) AddGrant(ctx context.Context, actor store.Actor, vault store.ID, g NewGrant) (store.Grant, error) {
-	return store.Grant{}, errors.ErrUnsupported
-}
-
-// RevokeGrant takes back a grant of the actor, or of anybody for an owner.
-func (n *NVR) RevokeGrant(ctx context.Context, actor store.Actor, vault, grant store.ID) error {
-	return errors.ErrUnsupported
-}
-
-// Settings gives what a person can set for the whole box.
-func (n *NVR) Settings(ctx context.Context) (Settings, error) {
-	return Settings{}, errors.ErrUnsupported
-}
-
-// ChangeSettings changes them at once.
-func (n *NVR) ChangeSettings(ctx context.Context, actor store.Actor, c SettingsChange) (Settings, error) {
-	return Settings{}, errors.ErrUnsupported
-}
-
-// Health gives the state of the box.
-func (n *NVR) Health(ctx context.Context) (Health, error) { return Health{}, errors.ErrUnsupported }
-
-// Stats gives counters for metrics.
-func (n *NVR) Stats() Stats { return Stats{} }
-
-// Backup makes a sealed backup now and gives its path relative to the clips directory.
-func (n *NVR) Backup(ctx context.Context, actor store.Actor) (string, error) {
-	return "", errors.ErrUnsupported
+func (n *NVR) lookAtClock(ctx context.Context) {
+	for _, s := range n.clock.Steps() {
+		n.log.WarnContext(ctx, "the system clock was set", "before", s.Before, "after", s.After)
+		n.emit(event{Event: store.Event{
+			Kind: "system", Start: s.After, End: s.After, Source: "clock", Labels: []string{"clock"},
+			Data: object(map[string]any{"before": s.Before, "after": s.After}),
+		}})
+	}
+	switch {
+	case n.clock.Behind():
+		n.alarm("clock", "The clock of this box is wrong: it shows a time that has passed already. Connect it to a network with a time server; until then recordings carry estimated times.", true)
+	case n.clock.Suspect():
+		n.alarm("clock", "The clock of this box has jumped. Check the date; no recordings are deleted for their age until it has been steady for a day.", true)
+	default:
+		n.alarm("clock", "", false)
+	}
+	if err := n.db.RaiseClockFloor(ctx, n.clock.Floor()); err != nil && ctx.Err() == nil {
+		n.log.WarnContext(ctx, "the clock's floor is not stored", "error", err)
+	}
 }

@@ -24,7 +24,7 @@ type CameraStatus struct {
 
 // Connection is the state of the line to a camera.
 type Connection struct {
-	// Phase is one word: off, connecting, streaming, waiting, refused, as camera.Phase has them; off while no runner runs.
+	// Phase is one word, as camera.Phase has them; off while the NVR does not run.
 	Phase string
 	// Since is when the phase began; Detail is a sentence for a person.
 	Since  time.Time
@@ -35,6 +35,8 @@ type Connection struct {
 	Width, Height int
 	// Codecs are the tracks recorded, in FFmpeg's words. Skipped names the others with the reason.
 	Codecs, Skipped []string
+	// Warnings are words for what is wrong with a stream that goes on all the same, see camera.Warning.
+	Warnings []string
 	// Lost counts packets that did not arrive, Dropped frames that the recorder could not keep up with, Reconnects
 	// the sessions after the first, all since the runner started.
 	Lost, Dropped, Reconnects uint64
@@ -49,8 +51,8 @@ type Recording struct {
 	// Active is true while a clip is being written.
 	Active bool
 	// Reason is the gap reason while Active is false: off, offline, refused, no-vault, disk-full, disk-missing,
-	// disk-error, overload, decode, restart, clock; "event" when the camera waits for one by choice. Detail is a
-	// sentence for a person.
+	// disk-error, overload, decode, restart, clock; mode-off and mode-event when that is by choice; "" before the first
+	// picture. Detail is a sentence for a person.
 	Reason, Detail string
 	// Clip is the open clip, the zero ID for none.
 	Clip store.ID

@@ -154,24 +154,31 @@ func (l *Line) startOf(first *frame.Frame) time.Time {
 
 // explainHole ends the gap that was going on, or notes one for a hole that nobody has explained.
 func (l *Line) explainHole(ctx context.Context, w wish, start time.Time, first *frame.Frame) {
-	if l.gap != "" {
-		l.endGap(ctx, start)
+	explained := l.gap != ""
+	l.endGap(ctx, start)
+	if start.Before(l.ended) {
+		l.addGap(ctx, store.Gap{Start: start.Add(-time.Millisecond), End: start, Reason: store.GapClock, Detail: "The clock of this box was set back."})
 		return
 	}
 	from := l.ended
 	if l.noted.After(from) {
 		from = l.noted
 	}
-	if l.ended.IsZero() || w.Mode != store.ModeContinuous || start.Sub(from) < holeLimit {
+	if explained || l.ended.IsZero() || w.Mode != store.ModeContinuous || start.Sub(from) < holeLimit {
 		return
 	}
-	gap := store.Gap{Camera: l.cfg.Camera, Start: from, End: start, Reason: store.GapRestart, Detail: "The camera's stream began anew."}
+	gap := store.Gap{Start: from, End: start, Reason: store.GapRestart, Detail: "The camera's stream began anew."}
 	switch {
 	case first.Stream == l.lastStream:
 		gap.Reason, gap.Detail = store.GapClock, "The clock of this box was set forward."
 	case w.broke && l.why != "":
 		gap.Reason, gap.Detail = l.why, l.whyText
 	}
+	l.addGap(ctx, gap)
+}
+
+func (l *Line) addGap(ctx context.Context, gap store.Gap) {
+	gap.Camera = l.cfg.Camera
 	if err := l.r.cfg.DB.AddGap(ctx, gap); err != nil {
 		l.log.ErrorContext(ctx, "a gap is not in the index", "reason", gap.Reason, "error", err)
 	}

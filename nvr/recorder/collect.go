@@ -165,14 +165,10 @@ func (l *Line) lost(ctx context.Context) {
 	// A run of drops is over when it has an end that was not reported before.
 	if !drops.Until.IsZero() && !drops.Until.Equal(l.drops.Until) {
 		l.log.WarnContext(ctx, "the disk was too slow", "from", drops.From, "until", drops.Until)
-		err := l.r.cfg.DB.AddGap(ctx, store.Gap{
-			Camera: l.cfg.Camera, Start: drops.From, End: drops.Until, Reason: store.GapOverload,
+		l.addGap(ctx, store.Gap{
+			Start: drops.From, End: drops.Until, Reason: store.GapOverload,
 			Detail: "The disk or the box was too slow to keep what the camera sent.",
 		})
-		if err != nil {
-			l.log.ErrorContext(ctx, "a gap is not in the index", "error", err)
-			return
-		}
 	}
 	l.drops = drops
 }

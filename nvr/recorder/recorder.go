@@ -76,7 +76,8 @@ type Recorder struct {
 	late   []store.ClosedClip // complete clips whose rows could not be closed
 	alarms map[string]string
 
-	stats Stats
+	settled chan struct{}
+	stats   Stats
 }
 
 // Stats counts since New. The fields are updated atomically; read them through Recorder.Stats.
@@ -107,7 +108,7 @@ func New(cfg Config) *Recorder {
 	if cfg.QueueBytes <= 0 {
 		cfg.QueueBytes = 8 << 20
 	}
-	r := &Recorder{cfg: cfg, alarms: map[string]string{}}
+	r := &Recorder{cfg: cfg, alarms: map[string]string{}, settled: make(chan struct{})}
 	for i := range r.slots {
 		r.slots[i] = newSlot(r)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"time"
 
 	"cardea/store"
@@ -18,17 +17,19 @@ import (
 // settleEvery is how often clips that could not be settled are tried again.
 const settleEvery = 10 * time.Second
 
-// Recover settles the clips that an earlier run left open: those listed in the index, so no directory is read. Call it
-// before Run, with the same DB and Files. A file that is whole chunks long at least becomes a torn clip; it is hashed as it
-// was found and never changed, since what looks like a fragment at its end may be the final chunk. A file without a whole
-// chunk holds nothing that could be opened: it goes, and so does a row without a file. Each camera gets a gap that
-// begins where its last clip ended.
-func Recover(ctx context.Context, db *store.DB, files *disk.Root, log *slog.Logger) error {
-	clips, err := db.OpenClips(ctx)
+// Recover looks at the clips that an earlier run left open: those listed in the index, so no directory is read. Call it
+// once, before lines are added and before Run. Each camera gets a gap that begins where its last clip ended. The clips
+// themselves are settled by Run, beside the recording, since hashing takes time; Settled tells when that is done.
+//
+// A file that is whole chunks long at least becomes a torn clip; it is hashed as it was found and never changed, since
+// what looks like a fragment at its end may be the final chunk. A file without a whole chunk holds nothing that could be
+// opened: it goes, and so does a row without a file.
+func (r *Recorder) Recover(ctx context.Context) error {
+	clips, err := r.cfg.DB.OpenClips(ctx)
 	if err != nil {
 		return err
 	}
-	gaps, err := db.OpenGaps(ctx)
+	gaps, err := r.cfg.DB.OpenGaps(ctx)
 	if err != nil {
 		return err
 	}
@@ -37,21 +38,13 @@ func Recover(ctx context.Context, db *store.DB, files *disk.Root, log *slog.Logg
 		open[g.Camera] = true
 	}
 	for _, c := range clips {
-		settled, err := settle(ctx, db, files, c)
-		if err != nil {
-			return fmt.Errorf("settle clip %s: %w", c.ID, err)
-		}
-		log.InfoContext(ctx, "settled a clip that was cut off", "camera", c.Camera.String(), "clip", c.ID.String(),
-			"bytes", settled.Bytes, "kept", settled.State == store.ClipTorn)
+		r.tear(c.ID)
 		if open[c.Camera] || c.Cause == store.CauseEvent {
 			continue
 		}
-		end := settled.End
-		if settled.State != store.ClipTorn {
-			end = c.Start
-		}
-		err = db.OpenGap(ctx, store.Gap{
-			Camera: c.Camera, Start: end, Reason: store.GapRestart, Detail: "Cardea ended unexpectedly: a power cut or a crash.",
+		// End is that of the last durable part, or Start.
+		err = r.cfg.DB.OpenGap(ctx, store.Gap{
+			Camera: c.Camera, Start: c.End, Reason: store.GapRestart, Detail: "Cardea ended unexpectedly: a power cut or a crash.",
 		})
 		if err != nil {
 			return err
@@ -59,6 +52,9 @@ func Recover(ctx context.Context, db *store.DB, files *disk.Root, log *slog.Logg
 	}
 	return nil
 }
+
+// Settled is closed when everything that Recover found was dealt with once.
+func (r *Recorder) Settled() <-chan struct{} { return r.settled }
 
 // settle turns an open row into a torn clip, or drops it where there is nothing to open.
 func settle(ctx context.Context, db *store.DB, files *disk.Root, c store.Clip) (store.Clip, error) {
@@ -120,6 +116,8 @@ func (r *Recorder) unfinished(c store.ClosedClip) {
 // settleLoop brings clips that were given up, and rows that could not be closed, in order as soon as the disk and the
 // index allow it.
 func (r *Recorder) settleLoop(ctx context.Context) {
+	r.settleNow(ctx)
+	close(r.settled)
 	t := time.NewTicker(settleEvery)
 	defer t.Stop()
 	for {
@@ -151,7 +149,10 @@ func (r *Recorder) settleNow(ctx context.Context) {
 			continue
 		}
 		if err == nil && c.State == store.ClipOpen {
-			_, err = settle(ctx, r.cfg.DB, r.cfg.Files, c)
+			c, err = settle(ctx, r.cfg.DB, r.cfg.Files, c)
+			if err == nil {
+				r.cfg.Log.InfoContext(ctx, "a clip was cut off", "camera", c.Camera.String(), "clip", id.String(), "kept", c.State == store.ClipTorn)
+			}
 		}
 		if err != nil {
 			r.cfg.Log.DebugContext(ctx, "a clip that was given up is not settled yet", "clip", id.String(), "error", err)

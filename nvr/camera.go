@@ -1,0 +1,268 @@
+package nvr
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"net/url"
+	"slices"
+	"time"
+
+	"cardea/nvr/live"
+	"cardea/store"
+)
+
+// maxRecord is the longest that Record records.
+const maxRecord = time.Hour
+
+// Cameras lists the cameras in use by position.
+func (n *NVR) Cameras(ctx context.Context) ([]CameraStatus, error) {
+	usage, err := n.usage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []CameraStatus
+	for _, r := range n.all() {
+		st := r.status()
+		st.Usage = usage[st.Camera.ID]
+		out = append(out, st)
+	}
+	slices.SortFunc(out, func(a, b CameraStatus) int {
+		return cmp.Or(cmp.Compare(a.Camera.Position, b.Camera.Position), a.Camera.ID.Compare(b.Camera.ID))
+	})
+	return out, nil
+}
+
+// Camera gives one camera. NotFound.
+func (n *NVR) Camera(ctx context.Context, id store.ID) (CameraStatus, error) {
+	r, err := n.runner(id)
+	if err != nil {
+		return CameraStatus{}, err
+	}
+	usage, err := n.usage(ctx)
+	if err != nil {
+		return CameraStatus{}, err
+	}
+	st := r.status()
+	st.Usage = usage[id]
+	return st, nil
+}
+
+func (n *NVR) usage(ctx context.Context) (map[store.ID]Usage, error) {
+	all, err := n.db.Usage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[store.ID]Usage, len(all))
+	for _, u := range all {
+		out[u.Camera] = Usage{Bytes: u.Bytes, Clips: u.Clips, Oldest: u.Oldest}
+	}
+	return out, nil
+}
+
+// Connection gives the state of the line to a camera without asking the index: cheap enough for once a second. NotFound.
+func (n *NVR) Connection(id store.ID) (Connection, error) {
+	r, err := n.runner(id)
+	if err != nil {
+		return Connection{}, err
+	}
+	return r.status().Connection, nil
+}
+
+// CameraHealth gives the state of the line to a camera and its history. NotFound.
+func (n *NVR) CameraHealth(_ context.Context, id store.ID) (CameraHealth, error) {
+	r, err := n.runner(id)
+	if err != nil {
+		return CameraHealth{}, err
+	}
+	h := CameraHealth{Connection: r.status().Connection}
+	r.mu.Lock()
+	h.History = slices.Clone(r.history)
+	r.mu.Unlock()
+	slices.Reverse(h.History)
+	return h, nil
+}
+
+// AddCamera stores a camera and starts recording it at once. It does not look at the address first: Probe does.
+func (n *NVR) AddCamera(ctx context.Context, actor store.Actor, c NewCamera) (CameraStatus, error) {
+	address, account, err := parseAddress(c.URL)
+	if err != nil {
+		return CameraStatus{}, err
+	}
+	row := store.NewCamera(c.Name, address.String())
+	row.Trust = trustOf(address)
+	row.Transport = cmp.Or(c.Transport, row.Transport)
+	row.Mode = cmp.Or(store.Mode(c.Mode), row.Mode)
+	if row.Pin, err = pinFor(address, c.Fingerprint); err != nil {
+		return CameraStatus{}, err
+	}
+	if row.Secret, err = n.seal(account, address.Host); err != nil {
+		return CameraStatus{}, err
+	}
+	n.change.Lock()
+	defer n.change.Unlock()
+	if row, err = n.db.CreateCamera(ctx, row); err != nil {
+		return CameraStatus{}, err
+	}
+	if err := n.addRunner(ctx, row, store.ID{}); err != nil {
+		return CameraStatus{}, err
+	}
+	n.log.InfoContext(ctx, "camera added", "by", actor.Name, "camera", row.ID.String(), "name", row.Name, "url", row.URL, "trust", row.Trust)
+	n.lookForVault(ctx)
+	return n.Camera(ctx, row.ID)
+}
+
+// pinFor reads a fingerprint, which only makes sense where a certificate is shown.
+func pinFor(address *url.URL, fingerprint string) ([]byte, error) {
+	pin, err := parseFingerprint(fingerprint)
+	if err == nil && pin != nil && address.Scheme != "rtsps" {
+		return nil, store.Errorf(store.Invalid, "a fingerprint is of a certificate, and a camera at an rtsp:// address shows none; use rtsps:// or leave it out")
+	}
+	return pin, err
+}
+
+// ChangeCamera changes settings; everything takes effect at once. Changing the address, the fingerprint or the transport
+// connects anew.
+func (n *NVR) ChangeCamera(ctx context.Context, actor store.Actor, id store.ID, c CameraChange) (CameraStatus, error) {
+	n.change.Lock()
+	defer n.change.Unlock()
+	r, err := n.runner(id)
+	if err != nil {
+		return CameraStatus{}, err
+	}
+	reconnect := false
+	row, err := n.db.UpdateCamera(ctx, id, func(row *store.Camera) error {
+		before := *row
+		if err := n.apply(row, c); err != nil {
+			return err
+		}
+		reconnect = before.URL != row.URL || !slices.Equal(before.Secret, row.Secret) || !slices.Equal(before.Pin, row.Pin) ||
+			before.Transport != row.Transport
+		return nil
+	})
+	if err != nil {
+		return CameraStatus{}, err
+	}
+	settings, err := n.settings(ctx, row)
+	if err != nil {
+		return CameraStatus{}, err
+	}
+	r.mu.Lock()
+	r.row = row
+	r.mu.Unlock()
+	n.sizeCaches()
+	r.line.Set(settings)
+	if reconnect {
+		r.reconnect()
+	}
+	n.keeper.Wake()
+	n.log.InfoContext(ctx, "camera changed", "by", actor.Name, "camera", id.String(), "name", row.Name, "url", row.URL, "mode", row.Mode)
+	return n.Camera(ctx, id)
+}
+
+// apply puts the fields that are set into row.
+func (n *NVR) apply(row *store.Camera, c CameraChange) error {
+	set(&row.Name, c.Name)
+	set(&row.Transport, c.Transport)
+	set(&row.Audio, c.Audio)
+	set(&row.Vault, c.Vault)
+	set(&row.Position, c.Position)
+	set(&row.PreRoll, c.Preroll)
+	set(&row.PostRoll, c.Postroll)
+	set(&row.RetentionDays, c.RetentionDays)
+	set(&row.RetentionBytes, c.RetentionBytes)
+	if c.Mode != nil {
+		row.Mode = store.Mode(*c.Mode)
+	}
+	address, err := url.Parse(row.URL)
+	if err != nil {
+		return store.Errorf(store.Invalid, "the stored address is no URL; enter it again")
+	}
+	if c.URL != nil {
+		next, account, err := parseAddress(*c.URL)
+		if err != nil {
+			return err
+		}
+		if account != (credentials{}) || next.Host != address.Host {
+			if row.Secret, err = n.seal(account, next.Host); err != nil {
+				return err
+			}
+		}
+		// The key of another device is another one.
+		if next.Host != address.Host || next.Scheme != "rtsps" {
+			row.Pin = nil
+		}
+		address, row.URL, row.Trust = next, next.String(), trustOf(next)
+	}
+	if c.Fingerprint != nil {
+		if row.Pin, err = pinFor(address, *c.Fingerprint); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func set[T any](field *T, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+// RemoveCamera stops a camera and forgets its credentials. Its clips stay until retention takes them, or go now.
+func (n *NVR) RemoveCamera(ctx context.Context, actor store.Actor, id store.ID, deleteClips bool) error {
+	n.change.Lock()
+	defer n.change.Unlock()
+	r, err := n.runner(id)
+	if err != nil {
+		return err
+	}
+	if err := r.stop(ctx); err != nil {
+		return err
+	}
+	if err := n.db.RemoveCamera(ctx, id, !deleteClips); err != nil {
+		return err
+	}
+	n.log.InfoContext(ctx, "camera removed", "by", actor.Name, "camera", id.String(), "clips", map[bool]string{true: "deleted", false: "kept"}[deleteClips])
+	n.sizeCaches()
+	n.keeper.Wake()
+	return nil
+}
+
+// Record records from now on for at least d, up to an hour, and gives the event that stands for it. A camera that records
+// all the time gets just the event; one that is switched off is a Conflict.
+func (n *NVR) Record(ctx context.Context, actor store.Actor, id store.ID, d time.Duration) (store.Event, error) {
+	if d <= 0 || d > maxRecord {
+		return store.Event{}, store.Errorf(store.Invalid, "a recording on demand lasts from one second to one hour")
+	}
+	r, err := n.runner(id)
+	if err != nil {
+		return store.Event{}, err
+	}
+	r.mu.Lock()
+	mode := r.row.Mode
+	r.mu.Unlock()
+	if mode == store.ModeOff {
+		return store.Event{}, store.Errorf(store.Conflict, "recording is switched off for this camera; set its mode to event or continuous first")
+	}
+	now := n.clock.Now()
+	e, err := n.db.AddEvent(ctx, store.Event{
+		Camera: id, Kind: "manual", Start: now, End: now.Add(d), Source: "person", Data: object(map[string]any{"by": actor.Name}),
+	})
+	if err != nil {
+		return store.Event{}, err
+	}
+	r.line.Trigger(now.Add(d))
+	return e, nil
+}
+
+// Watch starts a live view. The caller closes the viewer.
+func (n *NVR) Watch(_ context.Context, _ store.Actor, id store.ID, c live.Config) (*live.Viewer, error) {
+	r, err := n.runner(id)
+	if err != nil {
+		return nil, err
+	}
+	return live.New(r.hub, c), nil
+}
+
+// fingerprint prints a hash for people.
+func fingerprint(sum []byte) string { return hex.EncodeToString(sum) }

@@ -1,0 +1,98 @@
+package nvr
+
+import (
+	"context"
+
+	"cardea/store"
+	"cardea/store/vault"
+)
+
+// maxWrapped bounds a wrapped identity that is no age file, such as one for a device.
+const maxWrapped = 64 << 10
+
+// Vaults lists the vaults.
+func (n *NVR) Vaults(ctx context.Context) ([]store.Vault, error) { return n.db.Vaults(ctx) }
+
+// CreateVault stores a vault's public half and the actor's wrapped identity. Recording begins at once where it waited
+// for a vault.
+func (n *NVR) CreateVault(ctx context.Context, actor store.Actor, v NewVault) (store.Vault, error) {
+	recipient, err := vault.ParseRecipient(v.Recipient)
+	if err != nil {
+		return store.Vault{}, store.Errorf(store.Invalid, "the vault's recipient is no age recipient; it begins with age1")
+	}
+	if string(recipient.Type()) != v.Type {
+		return store.Vault{}, store.Errorf(store.Invalid, "the recipient is of type %s, not %.20q", recipient.Type(), v.Type)
+	}
+	var grants []store.Grant
+	if len(v.Wrapped) > 0 {
+		if err := vault.Wrapped(v.Wrapped); err != nil {
+			return store.Vault{}, store.Errorf(store.Invalid, "%s", err.Error())
+		}
+		grants = append(grants, store.Grant{User: actor.User, Kind: "passphrase", Wrapped: v.Wrapped})
+	}
+	n.change.Lock()
+	defer n.change.Unlock()
+	made, err := n.db.CreateVault(ctx, store.Vault{Name: v.Name, Type: v.Type, Recipient: recipient.String()}, grants...)
+	if err != nil {
+		return store.Vault{}, err
+	}
+	n.log.InfoContext(ctx, "vault created", "by", actor.Name, "vault", made.ID.String(), "type", made.Type)
+	if err := n.refresh(ctx); err != nil {
+		return store.Vault{}, err
+	}
+	n.lookForVault(ctx)
+	return made, nil
+}
+
+// lookForVault raises an alarm while cameras wait for a vault.
+func (n *NVR) lookForVault(ctx context.Context) {
+	_, err := n.db.Vault(ctx, store.ID{})
+	missing := store.ErrorCode(err) == store.NotFound && len(n.all()) > 0
+	n.alarm("no-vault", "There is no vault yet, so nothing is recorded: nobody could open it. Create one.", missing)
+}
+
+// Grants lists the actor's grants to a vault, of all vaults for the zero ID.
+func (n *NVR) Grants(ctx context.Context, actor store.Actor, vault store.ID) ([]store.Grant, error) {
+	if actor.User == (store.ID{}) {
+		return nil, nil // the console has none
+	}
+	return n.db.Grants(ctx, vault, actor.User)
+}
+
+// AddGrant stores another wrapped identity of the actor.
+func (n *NVR) AddGrant(ctx context.Context, actor store.Actor, id store.ID, g NewGrant) (store.Grant, error) {
+	switch {
+	case len(g.Wrapped) > maxWrapped:
+		return store.Grant{}, store.Errorf(store.Invalid, "a wrapped identity has at most 64 KiB")
+	case g.Kind == "passphrase":
+		if err := vault.Wrapped(g.Wrapped); err != nil {
+			return store.Grant{}, store.Errorf(store.Invalid, "%s", err.Error())
+		}
+	case vault.Bare(g.Wrapped):
+		return store.Grant{}, store.Errorf(store.Invalid, "this is the vault's identity itself; it must never be stored here unwrapped")
+	}
+	made, err := n.db.AddGrant(ctx, store.Grant{Vault: id, User: actor.User, Kind: g.Kind, Label: g.Label, Wrapped: g.Wrapped})
+	if err == nil {
+		n.log.InfoContext(ctx, "grant added", "by", actor.Name, "vault", id.String(), "kind", g.Kind, "label", g.Label)
+	}
+	return made, err
+}
+
+// RevokeGrant takes back a grant of the actor, or of anybody for an owner or the console.
+func (n *NVR) RevokeGrant(ctx context.Context, actor store.Actor, id, grant store.ID) error {
+	user := actor.User
+	if actor.Role == store.RoleOwner {
+		user = store.ID{}
+	}
+	grants, err := n.db.Grants(ctx, id, user)
+	if err != nil {
+		return err
+	}
+	for _, g := range grants {
+		if g.ID == grant {
+			n.log.InfoContext(ctx, "grant revoked", "by", actor.Name, "vault", g.Vault.String(), "grant", grant.String())
+			return n.db.RevokeGrant(ctx, grant)
+		}
+	}
+	return store.Errorf(store.NotFound, "there is no grant %s", grant)
+}
