@@ -137,6 +137,10 @@ func (a *assembler) parse264(p []byte) {
 	if len(p) == 0 {
 		return // Some cameras keep UDP ports open with empty packets.
 	}
+	if bytes.HasPrefix(p, []byte{0, 0, 1}) || bytes.HasPrefix(p, []byte{0, 0, 0, 1}) {
+		a.single(p) // Annex B, see closeNAL.
+		return
+	}
 	switch h264.NALUType(p[0] & 0x1f) {
 	case h264.NALUTypeSTAPA:
 		a.aggregate(p[1:])

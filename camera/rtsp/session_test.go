@@ -1,0 +1,481 @@
+package rtsp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/textproto"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+	"go.uber.org/goleak"
+
+	"cardea/camera/frame"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// collector is a sink that a test can wait for.
+type collector struct {
+	mu     sync.Mutex
+	frames []*frame.Frame
+}
+
+func (c *collector) sink(f *frame.Frame) {
+	c.mu.Lock()
+	c.frames = append(c.frames, f)
+	c.mu.Unlock()
+}
+
+func (c *collector) list() []*frame.Frame {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.frames[:len(c.frames):len(c.frames)]
+}
+
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// play runs a session until the test is done with it.
+func play(t *testing.T, cfg Config) (*Session, *collector, func() error) {
+	t.Helper()
+	c := &collector{}
+	s := NewSession(cfg, c.sink)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		err := s.Run(ctx)
+		if ctx.Err() == nil {
+			t.Logf("session ended by itself: %v", err)
+		}
+		done <- err
+	}()
+	var once sync.Once
+	var err error
+	stop := func() error {
+		once.Do(func() { cancel(); err = <-done })
+		return err
+	}
+	t.Cleanup(func() { stop() })
+	return s, c, stop
+}
+
+// run runs a session to its own end.
+func run(t *testing.T, cfg Config) (error, *collector, Stats) {
+	t.Helper()
+	c := &collector{}
+	s := NewSession(cfg, c.sink)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	err := s.Run(ctx)
+	return err, c, s.Stats()
+}
+
+func TestPlainSession(t *testing.T) {
+	t.Parallel()
+	cam := newRawCamera(t, func(c *rawConn, _ int) {
+		for p, i := newPacker(t, h264Media().Formats[0], 1400), 0; c.film(p, i, 1, 5*time.Millisecond); i++ {
+		}
+	})
+	_, c, stop := play(t, Config{URL: cam.url("/x")})
+	eventually(t, "60 frames", func() bool { return len(c.list()) >= 60 })
+	if err := stop(); !errors.Is(err, context.Canceled) {
+		t.Errorf("ended with %v", err)
+	}
+	growing(t, c.list())
+	aus := units(t, "small.h264")
+	for i, f := range c.list() {
+		if !sameUnits(f.Payload, aus[i%len(aus)]) {
+			t.Fatalf("frame %d differs", i)
+		}
+	}
+}
+
+func TestGarbageBetweenPackets(t *testing.T) {
+	t.Parallel()
+	cam := newRawCamera(t, func(c *rawConn, _ int) {
+		p := newPacker(t, h264Media().Formats[0], 1400)
+		c.film(p, 0, 10, 0)
+		c.raw(bytes.Repeat([]byte("\x00\xffgarbage $\x09RTS OPTION"), 500))
+		c.film(p, 10, 10, 0)
+		c.raw([]byte("RTSP/1.0 200 OK\r\nCSeq: 99\r\nContent-Length: 3\r\n\r\nabc")) // an answer to nothing
+		c.raw([]byte("OPTIONS * RTSP/1.0\r\nCSeq: 5\r\n\r\n"))                       // and a request
+		c.raw(interleave(9, []byte("a channel nobody set up")))
+		c.raw(interleave(0, []byte{1, 2, 3}))                    // no RTP
+		c.raw(interleave(0, bytes.Repeat([]byte{0xff}, 100)))    // nor this
+		c.raw(interleave(1, bytes.Repeat([]byte{0x81, 200}, 9))) // nor RTCP
+		for i := 20; c.film(p, i, 1, 5*time.Millisecond); i++ {
+		}
+	})
+	s, c, stop := play(t, Config{URL: cam.url("/x")})
+	eventually(t, "30 frames and the garbage counted", func() bool { return len(c.list()) >= 30 && s.Stats().Garbage > 0 })
+	stop()
+	growing(t, c.list())
+}
+
+func TestOnlyGarbage(t *testing.T) {
+	t.Parallel()
+	cam := newRawCamera(t, func(c *rawConn, _ int) {
+		for c.raw(bytes.Repeat([]byte{0xa5}, 8192)) {
+		}
+	})
+	err, _, _ := run(t, Config{URL: cam.url("/x")})
+	if !isType[ErrGarbage](err) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestStall(t *testing.T) {
+	t.Parallel()
+	t.Run("silence", func(t *testing.T) {
+		cam := newRawCamera(t, func(c *rawConn, _ int) {
+			c.film(newPacker(t, h264Media().Formats[0], 1400), 0, 3, 0)
+			<-c.gone // until the other side gives up
+		})
+		err, c, _ := run(t, Config{URL: cam.url("/x"), StallTimeout: 1500 * time.Millisecond})
+		var stalled ErrStalled
+		if !errors.As(err, &stalled) || stalled.Bytes || len(c.list()) != 3 {
+			t.Errorf("%v, %d frames", err, len(c.list()))
+		}
+	})
+	t.Run("reports without pictures", func(t *testing.T) {
+		cam := newRawCamera(t, func(c *rawConn, _ int) {
+			c.film(newPacker(t, h264Media().Formats[0], 1400), 0, 3, 0)
+			for c.raw(interleave(1, senderReport(1, time.Now(), 1))) {
+				time.Sleep(50 * time.Millisecond)
+			}
+		})
+		err, _, _ := run(t, Config{URL: cam.url("/x"), StallTimeout: 2500 * time.Millisecond})
+		var stalled ErrStalled
+		if !errors.As(err, &stalled) || !stalled.Bytes {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+func TestNeverAKeyFrame(t *testing.T) {
+	t.Parallel()
+	cam := newRawCamera(t, func(c *rawConn, _ int) {
+		p := newPacker(t, h264Media().Formats[0], 1400)
+		au := units(t, "small.h264")[3]
+		for i := uint32(0); c.send(0, p.pack(au, i*tick25)...); i++ {
+			time.Sleep(20 * time.Millisecond)
+		}
+	})
+	err, c, _ := run(t, Config{URL: cam.url("/x"), KeyTimeout: time.Second})
+	if !isType[ErrNoKeyFrame](err) || len(c.list()) != 0 {
+		t.Errorf("%v, %d frames", err, len(c.list()))
+	}
+}
+
+func TestHugeUnitOverTheWire(t *testing.T) {
+	t.Parallel()
+	cam := newRawCamera(t, func(c *rawConn, _ int) {
+		p := newPacker(t, h264Media().Formats[0], 1400)
+		c.film(p, 0, 3, 0)
+		chunk := append([]byte{0x7c, 0x85}, bytes.Repeat([]byte{0x55}, 65000)...)
+		for range 1600 { // 100 MB
+			if !c.send(0, &rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SSRC: p.ssrc, SequenceNumber: p.seq, Timestamp: 3 * tick25}, Payload: chunk}) {
+				return
+			}
+			chunk[1] = 0x05
+			p.seq++
+		}
+		for i := 4; c.film(p, i, 1, 5*time.Millisecond); i++ {
+		}
+	})
+	s, c, stop := play(t, Config{URL: cam.url("/x")})
+	eventually(t, "frames after the flood", func() bool { return len(c.list()) > 20 && s.Stats().Oversize == 1 })
+	stop()
+}
+
+func TestPanicEndsOnlyTheSession(t *testing.T) {
+	cam := newRawCamera(t, func(c *rawConn, _ int) {
+		c.film(newPacker(t, h264Media().Formats[0], 1400), 0, 100, 5*time.Millisecond)
+	})
+	s := NewSession(Config{URL: cam.url("/x")}, func(*frame.Frame) { panic("a library's fault") })
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := s.Run(ctx); !isType[ErrInternal](err) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSlowCameraIsNotHeldBack(t *testing.T) {
+	t.Parallel()
+	// Fast until a mark is set, then far below it: what comes must be seen within lazyWait, keep-alives included.
+	slow := make(chan struct{})
+	cam := newRawCamera(t, func(c *rawConn, _ int) {
+		p := newPacker(t, h264Media().Formats[0], 1400)
+		big := append([]byte{0x41, 0x9a}, bytes.Repeat([]byte{0x77}, 30000)...)
+		c.film(p, 0, 1, 0)
+		i := uint32(1)
+		for ; ; i++ {
+			if !c.send(0, p.pack([][]byte{big}, i*tick25)...) {
+				return
+			}
+			select {
+			case <-slow:
+			case <-time.After(20 * time.Millisecond):
+				continue
+			}
+			break
+		}
+		for ; c.send(0, p.pack([][]byte{{0x41, 0x9a, 1, 2}}, i*tick25)...); i++ {
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+	s, c, stop := play(t, Config{URL: cam.url("/x")})
+	eventually(t, "a mark", func() bool { return s.Stats().LowWater > 32<<10 })
+	close(slow)
+	n := len(c.list())
+	eventually(t, "small frames, far below the mark", func() bool { return len(c.list()) > n+5 })
+	eventually(t, "the mark is lowered", func() bool { return s.Stats().LowWater == 1 })
+	s.SetEager(true)
+	n = len(c.list())
+	eventually(t, "more frames", func() bool { return len(c.list()) > n+5 })
+	stop()
+}
+
+func TestEagerWakesAtOnce(t *testing.T) {
+	t.Parallel()
+	a, b := tcpPair(t)
+	low := &lowWater{TCPConn: a, mark: 1}
+	low.setMark(64 << 10)
+	got := make(chan int, 8)
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, err := low.Read(buf)
+			if err != nil {
+				close(got)
+				return
+			}
+			got <- n
+		}
+	}()
+	b.Write([]byte("x"))
+	if n := <-got; n != 1 { // by lazyWait
+		t.Errorf("read %d", n)
+	}
+	low.setMark(1)
+	b.Write([]byte("yz"))
+	if n := <-got; n != 2 {
+		t.Errorf("read %d", n)
+	}
+	b.Close()
+	for range got {
+	}
+}
+
+func tcpPair(t testing.TB) (*net.TCPConn, *net.TCPConn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	a, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close(); b.Close() })
+	return a.(*net.TCPConn), b.(*net.TCPConn)
+}
+
+func TestRedirect(t *testing.T) {
+	t.Parallel()
+	film := func(c *rawConn, _ int) {
+		for p, i := newPacker(t, h264Media().Formats[0], 1400), 0; c.film(p, i, 1, 5*time.Millisecond); i++ {
+		}
+	}
+	target := newRawCamera(t, film)
+	var saw sync.Map
+	target.answer = func(_ *rawConn, _, _ string, h textproto.MIMEHeader) bool {
+		saw.Store(h.Get("Authorization"), true)
+		return false
+	}
+	location := target.url("/there").String()
+	first := newRawCamera(t, film)
+	first.answer = func(c *rawConn, method, _ string, h textproto.MIMEHeader) bool {
+		if method != "DESCRIBE" {
+			return false
+		}
+		c.reply(h, 302, "Found", "Location: "+location+"\r\n", "")
+		return true
+	}
+	_, c, stop := play(t, Config{URL: first.url("/here"), User: "u", Password: "p"})
+	eventually(t, "frames from the other address", func() bool { return len(c.list()) > 3 })
+	stop()
+
+	location = first.url("/here").String()
+	err, _, _ := run(t, Config{URL: first.url("/here")})
+	if !isType[ErrRefused](err) {
+		t.Errorf("a circle ended with %v", err)
+	}
+
+	cfg := Config{URL: &url.URL{Scheme: "rtsps", Host: "a"}, User: "u", Password: "p"}
+	if _, err := follow(cfg, &url.URL{Scheme: "rtsp", Host: "a"}); err == nil {
+		t.Error("protection was given up")
+	}
+	if got, err := follow(cfg, &url.URL{Scheme: "rtsps", Host: "b"}); err != nil || got.User != "" || got.Password != "" {
+		t.Error("credentials went to another host")
+	}
+}
+
+func TestUnknownPort(t *testing.T) {
+	t.Parallel()
+	greet := func(banner string) *url.URL {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for {
+				c, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				c.SetDeadline(time.Now().Add(20 * time.Second))
+				buf := make([]byte, 4096)
+				if banner != "silence" {
+					c.Read(buf)
+					c.Write([]byte(banner))
+				} else {
+					for { // until the other side has had enough
+						if _, err := c.Read(buf); err != nil {
+							break
+						}
+					}
+				}
+				c.Close()
+			}
+		})
+		t.Cleanup(func() { ln.Close(); wg.Wait() })
+		return &url.URL{Scheme: "rtsp", Host: ln.Addr().String(), Path: "/x"}
+	}
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+
+	tls := func(u *url.URL) *url.URL { v := *u; v.Scheme = "rtsps"; return &v }
+	for name, tc := range map[string]struct {
+		url  *url.URL
+		want string // the sentence's telling part
+	}{
+		"nobody":          {&url.URL{Scheme: "rtsp", Host: closed.Addr().String()}, "nothing listens on this port"},
+		"no such name":    {&url.URL{Scheme: "rtsp", Host: "camera.invalid"}, "cannot be reached"},
+		"web server":      {greet("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"), "web server"},
+		"ssh":             {greet("SSH-2.0-OpenSSH_9.2\r\n"), "SSH server"},
+		"TLS alert":       {greet("\x15\x03\x01\x00\x02\x02\x46"), "rtsps://"},
+		"binary":          {greet(strings.Repeat("\x01\x02", 5000)), "not an RTSP camera"},
+		"few bytes":       {greet("\x01\x02\x03"), "not an RTSP camera"},
+		"closes":          {greet(""), "closed the connection"},
+		"silent":          {greet("silence"), "did not answer"},
+		"TLS to RTSP":     {tls(greet("RTSP/1.0 400 Bad Request\r\n\r\n")), "does not speak TLS"},
+		"TLS to closing":  {tls(greet("")), "does not speak TLS"},
+		"TLS to silence":  {tls(greet("silence")), "did not answer"},
+		"wrong scheme":    {&url.URL{Scheme: "http", Host: "a"}, "rtsp://"},
+		"no host":         {&url.URL{Scheme: "rtsp"}, "no host"},
+		"with a password": {&url.URL{Scheme: "rtsp", Host: "a", User: url.UserPassword("u", "s3cret-word")}, "apart"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			err, _, _ := run(t, Config{
+				URL: tc.url, User: "admin", Password: "s3cret-word", ConnectTimeout: 1500 * time.Millisecond,
+				Log: slog.New(slog.NewTextHandler(&log, nil)),
+			})
+			if err == nil || !typed(err) || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v", err)
+			}
+			if strings.Contains(err.Error()+log.String(), "s3cret") {
+				t.Error("the password is told")
+			}
+		})
+	}
+}
+
+func TestHostileAnswers(t *testing.T) {
+	t.Parallel()
+	for name, describe := range map[string]string{
+		"empty":              "",
+		"no version":         "m=video 0 RTP/AVP 96\r\n",
+		"broken numbers":     strings.ReplaceAll(h264SDP, "96", "999999999999999999999"),
+		"broken fmtp":        strings.ReplaceAll(h264SDP, "packetization-mode=1", "packetization-mode=x;sprop-parameter-sets=!!!"),
+		"thousands":          h264SDP + strings.Repeat("m=audio 0 RTP/AVP 0\r\n", 3000),
+		"NUL":                strings.Repeat("\x00", 5000),
+		"broken control":     strings.ReplaceAll(h264SDP, "trackID=0", "rtsp://[::1"),
+		"AAC without config": strings.ReplaceAll(h264SDP, "H264/90000", "mpeg4-generic/48000"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			cam := newRawCamera(t, func(*rawConn, int) {})
+			cam.sdp = describe
+			err, _, _ := run(t, Config{URL: cam.url("/x"), ConnectTimeout: 5 * time.Second})
+			if err == nil || !typed(err) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	for name, header := range map[string]string{
+		"transport":      "Session: 1\r\nTransport: \xff;interleaved=-5-7\r\n",
+		"channels":       "Session: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=255-256\r\n",
+		"session":        "Session: ;timeout=99999999999999999999\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n",
+		"many":           strings.Repeat("X: y\r\n", 1000),
+		"endless header": "X: " + strings.Repeat("y", 40<<10) + "\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			cam := newRawCamera(t, func(*rawConn, int) {})
+			cam.answer = func(c *rawConn, method, _ string, h textproto.MIMEHeader) bool {
+				if method != "SETUP" {
+					return false
+				}
+				c.reply(h, 200, "OK", header, "")
+				return true
+			}
+			err, _, _ := run(t, Config{URL: cam.url("/x"), ConnectTimeout: 5 * time.Second})
+			if err == nil || !typed(err) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[int]string{
+		401: "asks for a user name", 403: "let this account", 404: "no stream at the path \"/x\"", 453: "at its limit", 500: "refused the stream",
+	} {
+		cam := newRawCamera(t, func(*rawConn, int) {})
+		cam.answer = func(c *rawConn, method, _ string, h textproto.MIMEHeader) bool {
+			if method != "DESCRIBE" {
+				return false
+			}
+			c.reply(h, code, "Some <b>words</b>", "WWW-Authenticate: Basic realm=\"x\"\r\n", "")
+			return true
+		}
+		err, _, _ := run(t, Config{URL: cam.url("/x")})
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "<b>") {
+			t.Errorf("%d: got %v", code, err)
+		}
+	}
+}
