@@ -23,6 +23,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/text/unicode/norm"
+
 	"cardea/store"
 )
 
@@ -182,5 +184,8 @@ func (p *People) random(n int) ([]byte, error) {
 	return b, nil
 }
 
+// typed is the form in which a typed name is looked up, which is how checkName lets it be kept.
+func typed(name string) string { return norm.NFC.String(strings.TrimSpace(name)) }
+
 // foldName is the form of a name under which failures are counted, whoever it belongs to.
-func foldName(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
+func foldName(name string) string { return strings.ToLower(typed(name)) }

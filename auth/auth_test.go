@@ -391,6 +391,12 @@ func TestUsers(t *testing.T) {
 	}
 	want(t, b.Remove(ctx, "Anna"), Conflict)
 	want(t, b.Remove(ctx, "Nobody"), NotFound)
+	_, zoe, err := b.Add(ctx, "Zoë", goodPassword+"?", Member)
+	ok(t, err)
+	if _, err := b.SignIn(ctx, Credentials{Name: "Zoe\u0308", Password: goodPassword + "?", Code: b.code(zoe)}, home); err != nil {
+		t.Errorf("the same name from another keyboard: %v", err)
+	}
+	ok(t, b.Remove(ctx, "Zoe\u0308"))
 	ok(t, b.Remove(ctx, "Bert"))
 	if n := len(mustUsers(t, b)); n != 1 {
 		t.Errorf("%d users", n)

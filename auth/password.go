@@ -160,7 +160,7 @@ func decodeHash(encoded string) (c Argon2, salt, key []byte, err error) {
 // checkName returns the name as it will be kept. Letters, digits and a few signs are enough for people, and keep
 // look-alikes made of invisible characters out.
 func checkName(name string) (string, error) {
-	name = norm.NFC.String(strings.TrimSpace(name))
+	name = typed(name)
 	if n := utf8.RuneCountInString(name); n == 0 || n > maxName || !utf8.ValidString(name) {
 		return "", refuse(Invalid, "A name needs 1 to %d characters.", maxName)
 	}

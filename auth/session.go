@@ -58,7 +58,7 @@ type SignedIn struct {
 // after the same work, except a right code that was used before, which is said to whoever knows the rest. Failures
 // delay the next attempt: Throttled.
 func (p *People) SignIn(ctx context.Context, c Credentials, from Client) (SignedIn, error) {
-	user, err := p.cfg.DB.UserByName(ctx, strings.TrimSpace(c.Name))
+	user, err := p.cfg.DB.UserByName(ctx, typed(c.Name))
 	if err != nil && !hasCode(err, store.NotFound) {
 		return SignedIn{}, fmt.Errorf("read the account: %w", err)
 	}

@@ -172,7 +172,7 @@ func (p *People) Remove(ctx context.Context, name string) error {
 }
 
 func (p *People) byName(ctx context.Context, name string) (store.User, error) {
-	row, err := p.cfg.DB.UserByName(ctx, strings.TrimSpace(name))
+	row, err := p.cfg.DB.UserByName(ctx, typed(name))
 	switch {
 	case hasCode(err, store.NotFound):
 		return row, refuse(NotFound, "There is no account of that name; `cardea users list` shows all.")
