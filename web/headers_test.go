@@ -103,8 +103,8 @@ func TestLimiter(t *testing.T) {
 	for i := range 3 * addressesKept {
 		l.allow(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
 	}
-	if len(l.buckets) > addressesKept {
-		t.Errorf("%d buckets", len(l.buckets))
+	if n := len(l.young) + len(l.old); n > addressesKept {
+		t.Errorf("%d buckets", n)
 	}
 	if network(netip.MustParseAddr("2001:db8::1")) != network(netip.MustParseAddr("2001:db8::2")) {
 		t.Error("the addresses of one IPv6 network count apart")

@@ -15,42 +15,27 @@ import (
 const (
 	addressRate  = 40
 	addressBurst = 200
-	// addressesKept bounds the table. An attacker with more addresses only makes the oldest ones start afresh.
+	// addressesKept bounds the table. An attacker with more addresses only makes old ones start afresh.
 	addressesKept = 4096
 )
 
-// limiter is one token bucket for each address of a peer.
+// limiter is one token bucket for each address of a peer. The buckets are in two generations: when the young one is
+// full it becomes the old one, and what was not used since then is forgotten. So no request pays for a search.
 type limiter struct {
 	now func() time.Time
 
-	mu      sync.Mutex
-	buckets map[netip.Prefix]*bucket
-}
-
-type bucket struct {
-	tokens *rate.Limiter
-	used   time.Time
+	mu         sync.Mutex
+	young, old map[netip.Prefix]*rate.Limiter
 }
 
 func newLimiter(now func() time.Time) *limiter {
-	return &limiter{now: now, buckets: map[netip.Prefix]*bucket{}}
+	return &limiter{now: now, young: map[netip.Prefix]*rate.Limiter{}}
 }
 
 // allow takes one token of addr. When there is none it says how long to wait.
 func (l *limiter) allow(addr netip.Addr) (wait time.Duration, ok bool) {
 	now := l.now()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	b := l.buckets[network(addr)]
-	if b == nil {
-		if len(l.buckets) >= addressesKept {
-			l.evict(now)
-		}
-		b = &bucket{tokens: rate.NewLimiter(addressRate, addressBurst)}
-		l.buckets[network(addr)] = b
-	}
-	b.used = now
-	r := b.tokens.ReserveN(now, 1)
+	r := l.bucket(network(addr)).ReserveN(now, 1)
 	if d := r.DelayFrom(now); d > 0 {
 		r.CancelAt(now)
 		return d, false
@@ -58,20 +43,21 @@ func (l *limiter) allow(addr netip.Addr) (wait time.Duration, ok bool) {
 	return 0, true
 }
 
-// evict drops every bucket that has filled up again, and the one used longest ago in any case.
-func (l *limiter) evict(now time.Time) {
-	var oldest netip.Prefix
-	var when time.Time
-	for n, b := range l.buckets {
-		if b.tokens.TokensAt(now) >= addressBurst {
-			delete(l.buckets, n)
-		} else if when.IsZero() || b.used.Before(when) {
-			oldest, when = n, b.used
-		}
+func (l *limiter) bucket(n netip.Prefix) *rate.Limiter {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if b := l.young[n]; b != nil {
+		return b
 	}
-	if len(l.buckets) >= addressesKept {
-		delete(l.buckets, oldest)
+	b := l.old[n]
+	if b == nil {
+		b = rate.NewLimiter(addressRate, addressBurst)
 	}
+	if len(l.young) >= addressesKept/2 {
+		l.young, l.old = map[netip.Prefix]*rate.Limiter{}, l.young
+	}
+	l.young[n] = b
+	return b
 }
 
 // network is what counts as one client: an IPv4 address, or the /64 that an IPv6 host picks its addresses from.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,7 +15,9 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"cardea/auth"
+	"cardea/camera/rtsp"
 	"cardea/store"
+	"cardea/web/api"
 )
 
 // problem is an error with the sentence that the person gets to read.
@@ -27,6 +30,10 @@ func problem(status int, detail string) error {
 func (s *Server) explain(method, path string, err error) error {
 	if known := new(huma.ErrorModel); errors.As(err, &known) {
 		return known
+	}
+	var camera *api.CameraError
+	if errors.As(err, &camera) {
+		return aboutCamera(camera)
 	}
 	var refused *auth.Error
 	if errors.As(err, &refused) {
@@ -57,6 +64,21 @@ func (s *Server) explain(method, path string, err error) error {
 	}
 	return problem(status, sentence(detail))
 }
+
+// aboutCamera says why a camera cannot be used. Where a person has to confirm its key, the fingerprint stands by itself too.
+func aboutCamera(err *api.CameraError) error {
+	p := &huma.ErrorModel{Status: http.StatusUnprocessableEntity, Title: "The camera cannot be used", Detail: err.Error()}
+	var pin rtsp.ErrPin
+	if errors.As(err, &pin) {
+		print := hex.EncodeToString(pin.Got)
+		p.Status, p.Title = http.StatusConflict, "The camera's key has to be confirmed"
+		p.Errors = []*huma.ErrorDetail{{Location: fingerprintLocation, Message: print, Value: print}}
+	}
+	return p
+}
+
+// fingerprintLocation marks the one error detail whose value is ours and not the client's.
+const fingerprintLocation = "body.fingerprint"
 
 func refusal(code auth.Code) int {
 	switch code {
@@ -154,7 +176,9 @@ func (s *Server) recover(c *fiber.Ctx) (err error) {
 func hideValues(_ huma.Context, _ string, v any) (any, error) {
 	if p, ok := v.(*huma.ErrorModel); ok {
 		for _, e := range p.Errors {
-			e.Value = nil
+			if e.Location != fingerprintLocation || e.Message != e.Value {
+				e.Value = nil
+			}
 		}
 	}
 	return v, nil

@@ -92,7 +92,7 @@ func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, log: cfg.Log, limiter: newLimiter(cfg.Now), started: cfg.Now()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.api = api.New(api.Config{
-		NVR: cfg.NVR, Auth: cfg.Auth, CA: cfg.CA, Name: cfg.Names[0], Version: cfg.Version, Started: s.started, Now: cfg.Now,
+		NVR: cfg.NVR, Auth: cfg.Auth, CA: authority(cfg.CA), Name: cfg.Names[0], Version: cfg.Version, Started: s.started, Now: cfg.Now,
 		ClipsPrefix: cfg.ClipsPrefix, ClaimURL: s.claimURL,
 	})
 	s.playback = playback.New(playback.Config{NVR: cfg.NVR, Auth: cfg.Auth, Log: cfg.Log})
@@ -123,6 +123,14 @@ func New(cfg Config) *Server {
 		IdleTimeout:           time.Minute,
 	}
 	return s
+}
+
+// authority keeps a missing one missing when its interface changes.
+func authority(a Authority) api.Authority {
+	if a == nil {
+		return nil
+	}
+	return a
 }
 
 // Run serves until ctx ends, then lets requests in flight finish for a moment. network listeners carry TLS and are

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"cardea/nvr"
+	"cardea/store"
 )
 
 // Health is the state of the NVR.
@@ -107,5 +108,8 @@ type CA struct {
 
 // CA answers GET /api/ca.
 func (a *API) CA(context.Context, *None) (*Body[CA], error) {
+	if a.cfg.CA == nil {
+		return nil, store.Errorf(store.NotFound, "this NVR has no certificate authority")
+	}
 	return answer(CA{a.cfg.CA.Fingerprint(), a.cfg.CA.NotAfter().UTC(), a.cfg.CA.Name()}), nil
 }

@@ -265,10 +265,21 @@ type Track struct {
 	SampleRate int     `json:"sample_rate,omitempty"`
 }
 
+// CameraError says why a camera cannot be used; it is a sentence for people, as package rtsp writes them.
+type CameraError struct{ Err error }
+
+func (e *CameraError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the error of package rtsp.
+func (e *CameraError) Unwrap() error { return e.Err }
+
 // Probe answers POST /api/probe: a test picture before a camera is saved. Nothing is stored.
 func (a *API) Probe(ctx context.Context, in *ProbeRequest) (*Body[Probe], error) {
 	p, err := a.nvr.Probe(ctx, actor(ctx), in.Body.URL, in.Body.Fingerprint, in.Body.Transport)
 	if err != nil {
+		if ctx.Err() == nil && store.ErrorCode(err) == "" {
+			err = &CameraError{err}
+		}
 		return nil, err
 	}
 	return answer(Probe{

@@ -243,11 +243,11 @@ func (s *socket) watchState(ctx context.Context, id uint32, camera store.ID) err
 	told := notice{}
 	for {
 		now := notice{Type: "state", ID: id}
-		st, err := s.p.nvr.Camera(ctx, camera)
+		st, err := s.p.nvr.Connection(camera)
 		if err != nil {
 			return s.tell(notice{Type: "error", ID: id, Detail: s.p.sentence(err)})
 		}
-		now.Phase, now.Detail = st.Connection.Phase, st.Connection.Detail
+		now.Phase, now.Detail = st.Phase, st.Detail
 		if now != told {
 			if err := s.tell(now); err != nil {
 				return err

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/valyala/fasthttp/fasthttputil"
+
+	"cardea/assets"
+	"cardea/auth"
+	"cardea/nvr"
+	"cardea/store"
+	"cardea/store/disk"
+	"cardea/store/vault"
+	"cardea/web"
+	"cardea/web/console"
+)
+
+// The defaults of a service; the container and the demo have other data directories.
+const (
+	defaultData = "/var/lib/cardea/nvr"
+	defaultName = "cardea.local"
+	defaultPort = "8443"
+)
+
+// dir is the data directory to work on.
+func (e *env) dir() string {
+	if e.data == "" {
+		return defaultData
+	}
+	return e.data
+}
+
+// box is an open data directory with everything that works on it, not running yet.
+type box struct {
+	dir    string
+	db     *store.DB
+	key    *vault.BoxKey
+	clips  *disk.Root
+	nvr    *nvr.NVR
+	people *auth.People
+	prefix string // of the paths of clips in listings
+}
+
+// open builds the parts in order; Close undoes it in reverse. clips may be empty: then it is the directory used last.
+func open(ctx context.Context, dir, clips string, log *slog.Logger) (_ *box, err error) {
+	b := &box{dir: dir}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, b.Close())
+		}
+	}()
+	if b.db, err = store.Open(ctx, store.Config{Dir: dir, Log: log.With("part", "store")}); err != nil {
+		return nil, err
+	}
+	b.dir = b.db.Dir()
+	if b.key, err = vault.LoadBoxKey(filepath.Join(b.dir, "keys", "box.key")); err != nil {
+		return nil, err
+	}
+	own := filepath.Join(b.dir, store.ClipsDir)
+	if clips == "" {
+		if clips, err = b.db.Setting(ctx, store.KeyClipsDir); err != nil && store.ErrorCode(err) != store.NotFound {
+			return nil, err
+		}
+	}
+	if clips == "" || clips == own {
+		clips, b.prefix = own, store.ClipsDir+"/"
+	}
+	if b.clips, err = b.db.OpenRoot(ctx, clips); err != nil {
+		return nil, err
+	}
+	if b.nvr, err = nvr.Open(ctx, nvr.Config{DB: b.db, Clips: b.clips, Dir: b.dir, BoxKey: b.key, Log: log.With("part", "nvr")}); err != nil {
+		return nil, err
+	}
+	b.people, err = auth.New(auth.Config{DB: b.db, Seal: b.key, Log: log.With("part", "auth")})
+	return b, err
+}
+
+// Close gives the directory back.
+func (b *box) Close() error {
+	var err error
+	if b.clips != nil {
+		err = b.clips.Close()
+	}
+	if b.db != nil {
+		err = errors.Join(err, b.db.Close())
+	}
+	return err
+}
+
+// web is the server of this box; cfg says how it is reached.
+func (b *box) web(cfg web.Config) *web.Server {
+	cfg.NVR, cfg.Auth, cfg.App, cfg.ClipsPrefix, cfg.Version = b.nvr, b.people, assets.Files(), b.prefix, versionText()
+	return web.New(cfg)
+}
+
+// connect gives a client of the NVR on the data directory: of the one that runs, or else of one in this process that
+// opens the directory and serves the same routes over a pipe. close ends either. A directory without a database is
+// made only where create says so.
+func (e *env) connect(create bool) (client *console.Client, close func() error, err error) {
+	dir := e.dir()
+	for patience := time.Now().Add(10 * time.Second); ; {
+		client, err = console.Dial(e.ctx, dir)
+		if err == nil {
+			return client, func() error { client.Close(); return nil }, nil
+		}
+		if !errors.Is(err, console.ErrNotRunning) {
+			return nil, nil, err
+		}
+		if _, err := os.Stat(filepath.Join(dir, store.FileName)); errors.Is(err, os.ErrNotExist) && !create {
+			return nil, nil, fmt.Errorf("there is no NVR in %s; start one with `cardea serve --data %s`, or name its directory with --data", dir, dir)
+		}
+		client, close, err = e.connectHere(dir)
+		// An NVR that starts or stops just now holds the directory and has no socket.
+		if store.ErrorCode(err) != store.Conflict || time.Now().After(patience) {
+			return client, close, err
+		}
+		select {
+		case <-e.ctx.Done():
+			return nil, nil, e.ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func (e *env) connectHere(dir string) (*console.Client, func() error, error) {
+	quiet := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	b, err := open(e.ctx, dir, "", quiet)
+	if err != nil {
+		return nil, nil, err
+	}
+	pipe := fasthttputil.NewInmemoryListener()
+	ctx, stop := context.WithCancel(context.WithoutCancel(e.ctx))
+	done := make(chan error, 1)
+	server := b.web(web.Config{
+		Names: []string{defaultName}, BaseURL: func() string { return "https://" + net.JoinHostPort(defaultName, defaultPort) }, Log: quiet,
+	})
+	go func() { done <- server.Run(ctx, nil, []net.Listener{console.Mark(pipe)}) }()
+	client := console.NewClient(func(context.Context) (net.Conn, error) { return pipe.Dial() })
+	return client, func() error {
+		client.Close()
+		stop()
+		return errors.Join(<-done, b.Close())
+	}, nil
+}

@@ -1,0 +1,395 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"cardea/store"
+	"cardea/store/vault"
+	"cardea/web/api"
+	"cardea/web/console"
+)
+
+// with runs fn with a client of the NVR and closes it.
+func (e *env) with(create bool, fn func(*console.Client) error) (err error) {
+	client, done, err := e.connect(create)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closed := done(); err == nil {
+			err = closed
+		}
+	}()
+	return fn(client)
+}
+
+// listing is the flag that every list has.
+type listing struct {
+	JSON bool `help:"Print JSON." name:"json"`
+}
+
+// print writes rows as JSON, or as a table with a line for each.
+func (l listing) print(e *env, rows any, header string, lines [][]string) error {
+	if l.JSON {
+		enc := json.NewEncoder(e.stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(rows)
+	}
+	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, strings.ReplaceAll(header, " ", "\t"))
+	for _, line := range lines {
+		fmt.Fprintln(w, strings.Join(line, "\t"))
+	}
+	return w.Flush()
+}
+
+// readSecret reads a file that holds one secret; a trailing newline does not count.
+func readSecret(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r"), nil
+}
+
+type claimCommand struct{}
+
+func (claimCommand) Run(e *env) error {
+	return e.with(true, func(c *console.Client) error {
+		var claim api.Claim
+		if err := c.Do(e.ctx, "POST", "/api/console/claim", nil, &claim); err != nil {
+			return err
+		}
+		fmt.Fprintf(e.stderr, "Open this once, from the same network, until %s:\n", claim.Expires.Local().Format(time.TimeOnly))
+		_, err := fmt.Fprintln(e.stdout, claim.URL)
+		return err
+	})
+}
+
+type setupCommand struct {
+	Owner               string `help:"Name of the owner." required:"" placeholder:"NAME"`
+	PasswordFile        string `help:"File with the owner's password." required:"" env:"CARDEA_PASSWORD_FILE" placeholder:"FILE"`
+	VaultPassphraseFile string `help:"File with the passphrase of the vault; made up and printed without it." env:"CARDEA_VAULT_PASSPHRASE_FILE" placeholder:"FILE"`
+	VaultType           string `help:"hybrid (ML-KEM-768 and X25519) or x25519." enum:"hybrid,x25519" default:"hybrid"`
+}
+
+// setupResult is what setup prints. It is the only time that the identity is shown.
+type setupResult struct {
+	TOTPURI         string   `json:"totp_uri"`
+	RecoveryCodes   []string `json:"recovery_codes"`
+	VaultIdentity   string   `json:"vault_identity"`
+	VaultRecipient  string   `json:"vault_recipient"`
+	VaultPassphrase string   `json:"vault_passphrase"`
+}
+
+// Run makes the vault here; the NVR gets the recipient and the wrapped identity only.
+func (c *setupCommand) Run(e *env) error {
+	password, err := readSecret(c.PasswordFile)
+	if err != nil {
+		return err
+	}
+	passphrase := newPassphrase()
+	if c.VaultPassphraseFile != "" {
+		if passphrase, err = readSecret(c.VaultPassphraseFile); err != nil {
+			return err
+		}
+		switch {
+		case passphrase == password:
+			return usageError("the passphrase of the vault must not be the sign-in password: who learns one must not have both")
+		case len(passphrase) < 12:
+			return usageError("the passphrase of the vault needs at least 12 characters: it protects every recording")
+		}
+	}
+	identity, err := vault.Generate(vault.Type(c.VaultType))
+	if err != nil {
+		return err
+	}
+	wrapped, err := vault.WrapPassphrase(identity, passphrase)
+	if err != nil {
+		return err
+	}
+	return e.with(true, func(client *console.Client) error {
+		var enrolment api.Enrolment
+		err := client.Do(e.ctx, "POST", "/api/console/setup", map[string]any{
+			"name": c.Owner, "password": password, "vault_type": c.VaultType, "recipient": identity.Recipient().String(), "wrapped": wrapped,
+		}, &enrolment)
+		if err != nil {
+			return err
+		}
+		enc := json.NewEncoder(e.stdout)
+		enc.SetIndent("", "  ")
+		enc.SetEscapeHTML(false)
+		return enc.Encode(setupResult{enrolment.TOTPURI, enrolment.RecoveryCodes, identity.Secret(), identity.Recipient().String(), passphrase})
+	})
+}
+
+type camerasCommand struct {
+	List   camerasList   `cmd:"" help:"List cameras."`
+	Add    camerasAdd    `cmd:"" help:"Add a camera by its address. It is tried first; nothing is stored when it does not work."`
+	Remove camerasRemove `cmd:"" help:"Remove a camera; its clips stay until they are due."`
+}
+
+type camerasList struct{ listing }
+
+// cameraRow is a camera in a listing.
+type cameraRow struct {
+	ID      string  `json:"id"`
+	Name    string  `json:"name"`
+	URL     string  `json:"url"`
+	Trust   string  `json:"trust"`
+	State   string  `json:"state"`
+	FPS     float64 `json:"fps"`
+	Bitrate float64 `json:"bitrate"`
+}
+
+func (c *camerasList) Run(e *env) error {
+	return e.with(false, func(client *console.Client) error {
+		var cameras []api.Camera
+		if err := client.Get(e.ctx, "/api/cameras", nil, &cameras); err != nil {
+			return err
+		}
+		rows, lines := []cameraRow{}, [][]string{}
+		for _, c := range cameras {
+			rows = append(rows, cameraRow{c.ID, c.Name, c.URL, c.Trust, c.State.Phase, c.FPS, c.Bitrate})
+			lines = append(lines, []string{c.ID, c.Name, c.Trust, c.State.Phase, fmt.Sprintf("%.1f", c.FPS), fmt.Sprintf("%.1f", c.Bitrate/1e6), c.URL})
+		}
+		return c.print(e, rows, "ID NAME TRUST STATE FPS MBIT/S URL", lines)
+	})
+}
+
+type camerasAdd struct {
+	Name         string `help:"What people call it." required:""`
+	URL          string `arg:"" help:"rtsp:// or rtsps:// address. A password in it is stored encrypted, but may stay in the shell's history: see --password-file."`
+	Fingerprint  string `help:"SHA-256 of the camera's public key (SPKI), hex or base64, to trust from now on." placeholder:"F"`
+	User         string `help:"User name at the camera." placeholder:"U"`
+	PasswordFile string `help:"File with the password at the camera." env:"CARDEA_CAMERA_PASSWORD_FILE" placeholder:"FILE"`
+	Transport    string `help:"auto, tcp or udp." enum:"auto,tcp,udp" default:"auto"`
+	Mode         string `help:"When it records: continuous, event or off." enum:"continuous,event,off" default:"continuous"`
+	Untried      bool   `help:"Do not try it first: it may be off just now."`
+	listing
+}
+
+func (c *camerasAdd) Run(e *env) error {
+	address := c.URL
+	if c.User != "" || c.PasswordFile != "" {
+		u, err := url.Parse(address)
+		if err != nil {
+			return usageError("the address of the camera is not a URL; it looks like rtsp://192.0.2.7:554/stream")
+		}
+		password := ""
+		if c.PasswordFile != "" {
+			if password, err = readSecret(c.PasswordFile); err != nil {
+				return err
+			}
+		}
+		u.User = url.UserPassword(c.User, password)
+		address = u.String()
+	}
+	return e.with(false, func(client *console.Client) error {
+		if !c.Untried {
+			try := map[string]any{"url": address, "fingerprint": c.Fingerprint, "transport": c.Transport}
+			if err := client.Do(e.ctx, "POST", "/api/probe", try, nil); err != nil {
+				return err
+			}
+		}
+		var added api.Camera
+		err := client.Do(e.ctx, "POST", "/api/cameras", map[string]any{
+			"name": c.Name, "url": address, "fingerprint": c.Fingerprint, "transport": c.Transport, "mode": c.Mode,
+		}, &added)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return json.NewEncoder(e.stdout).Encode(cameraRow{added.ID, added.Name, added.URL, added.Trust, added.State.Phase, added.FPS, added.Bitrate})
+		}
+		_, err = fmt.Fprintln(e.stdout, added.ID)
+		return err
+	})
+}
+
+type camerasRemove struct {
+	ID          string `arg:"" help:"ID or name."`
+	DeleteClips bool   `help:"Delete its clips too."`
+}
+
+func (c *camerasRemove) Run(e *env) error {
+	return e.with(false, func(client *console.Client) error {
+		id, err := cameraID(e, client, c.ID)
+		if err != nil {
+			return err
+		}
+		path := "/api/cameras/" + id
+		if c.DeleteClips {
+			path += "?clips=delete"
+		}
+		return client.Do(e.ctx, "DELETE", path, nil, nil)
+	})
+}
+
+// cameraID takes an ID as it is and looks a name up; nothing stays nothing.
+func cameraID(e *env, client *console.Client, text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	if _, err := store.ParseID(text); err == nil {
+		return text, nil
+	}
+	var cameras []api.Camera
+	if err := client.Get(e.ctx, "/api/cameras", nil, &cameras); err != nil {
+		return "", err
+	}
+	for _, c := range cameras {
+		if strings.EqualFold(c.Name, text) {
+			return c.ID, nil
+		}
+	}
+	return "", fmt.Errorf("there is no camera %q; `cardea cameras list` shows all", text)
+}
+
+// span is the part of time that a listing covers.
+type span struct {
+	From string `help:"Not before: RFC 3339, 2006-01-02, 2006-01-02T15:04 (local), or 90m for that long ago." placeholder:"T"`
+	To   string `help:"Before, in the same forms." placeholder:"T"`
+}
+
+// query checks the times and gives them as the API wants them.
+func (s span) query(now time.Time) (console.Query, error) {
+	q := console.Query{}
+	for name, text := range map[string]string{"from": s.From, "to": s.To} {
+		if text == "" {
+			continue
+		}
+		t, err := parseTime(text, now)
+		if err != nil {
+			return nil, usageError("--" + name + ": " + err.Error())
+		}
+		q[name] = t.UTC().Format(time.RFC3339Nano)
+	}
+	return q, nil
+}
+
+func parseTime(text string, now time.Time) (time.Time, error) {
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return t, nil
+	}
+	for _, layout := range []string{time.DateOnly, "2006-01-02T15:04", "2006-01-02T15:04:05", time.DateTime, "2006-01-02 15:04"} {
+		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	if d, err := time.ParseDuration(text); err == nil {
+		return now.Add(-d.Abs()), nil
+	}
+	return time.Time{}, fmt.Errorf("%q is no time; it looks like 2026-01-31T14:30:00Z", text)
+}
+
+type eventsCommand struct {
+	List eventsList `cmd:"" help:"List events, oldest first."`
+}
+
+type eventsList struct {
+	Camera string `help:"ID or name of a camera." placeholder:"ID"`
+	Kind   string `help:"Kind of event, such as camera.offline." placeholder:"KIND"`
+	span
+	listing
+}
+
+// eventRow is an event in a listing.
+type eventRow struct {
+	ID     string     `json:"id"`
+	Camera *string    `json:"camera"`
+	Kind   string     `json:"kind"`
+	Start  time.Time  `json:"start"`
+	End    *time.Time `json:"end"`
+	Source string     `json:"source"`
+	Labels []string   `json:"labels"`
+}
+
+func (c *eventsList) Run(e *env) error {
+	q, err := c.query(time.Now())
+	if err != nil {
+		return err
+	}
+	return e.with(false, func(client *console.Client) error {
+		if q["camera"], err = cameraID(e, client, c.Camera); err != nil {
+			return err
+		}
+		q["kind"], q["limit"] = c.Kind, "10000"
+		var events []api.Event
+		if err := client.Get(e.ctx, "/api/events", q, &events); err != nil {
+			return err
+		}
+		rows, lines := make([]eventRow, 0, len(events)), [][]string{}
+		for i := len(events) - 1; i >= 0; i-- { // the API gives the newest first
+			ev := events[i]
+			rows = append(rows, eventRow{ev.ID, ev.Camera, ev.Kind, ev.Start, ev.End, ev.Source, ev.Labels})
+			camera := "-"
+			if ev.Camera != nil {
+				camera = *ev.Camera
+			}
+			lines = append(lines, []string{ev.ID, camera, ev.Kind, ev.Start.Local().Format(time.DateTime), ev.Source, strings.Join(ev.Labels, ",")})
+		}
+		return c.print(e, rows, "ID CAMERA KIND START SOURCE LABELS", lines)
+	})
+}
+
+type usersCommand struct {
+	List          usersList          `cmd:"" help:"List accounts."`
+	ResetPassword usersResetPassword `cmd:"" help:"Give an account a new password; its sessions end."`
+	ResetTOTP     usersResetTOTP     `cmd:"" name:"reset-totp" help:"Give an account a new second factor and recovery codes; prints JSON."`
+}
+
+type usersList struct{ listing }
+
+func (c *usersList) Run(e *env) error {
+	return e.with(false, func(client *console.Client) error {
+		var users []api.User
+		if err := client.Get(e.ctx, "/api/users", nil, &users); err != nil {
+			return err
+		}
+		lines := [][]string{}
+		for _, u := range users {
+			lines = append(lines, []string{u.ID, u.Name, u.Role, strconv.FormatBool(!u.Disabled)})
+		}
+		return c.print(e, users, "ID NAME ROLE ENABLED", lines)
+	})
+}
+
+type usersResetPassword struct {
+	Name         string `arg:"" help:"Name of the account."`
+	PasswordFile string `help:"File with the new password." required:"" env:"CARDEA_PASSWORD_FILE" placeholder:"FILE"`
+}
+
+func (c *usersResetPassword) Run(e *env) error {
+	password, err := readSecret(c.PasswordFile)
+	if err != nil {
+		return err
+	}
+	return e.with(false, func(client *console.Client) error {
+		return client.Do(e.ctx, "POST", "/api/console/users/reset-password", map[string]any{"name": c.Name, "password": password}, nil)
+	})
+}
+
+type usersResetTOTP struct {
+	Name string `arg:"" help:"Name of the account."`
+}
+
+func (c *usersResetTOTP) Run(e *env) error {
+	return e.with(false, func(client *console.Client) error {
+		var enrolment api.Enrolment
+		if err := client.Do(e.ctx, "POST", "/api/console/users/reset-totp", map[string]any{"name": c.Name}, &enrolment); err != nil {
+			return err
+		}
+		enc := json.NewEncoder(e.stdout)
+		enc.SetIndent("", "  ")
+		enc.SetEscapeHTML(false)
+		return enc.Encode(map[string]any{"totp_uri": enrolment.TOTPURI, "recovery_codes": enrolment.RecoveryCodes})
+	})
+}

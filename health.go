@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"cardea/nvr/backup"
+	"cardea/store"
+	"cardea/store/check"
+	"cardea/web/api"
+	"cardea/web/console"
+)
+
+type healthCommand struct{}
+
+// Run never opens the directory itself: it asks whether an NVR runs there and is well.
+func (healthCommand) Run(e *env) error {
+	ctx, cancel := context.WithTimeout(e.ctx, 5*time.Second)
+	defer cancel()
+	client, err := console.Dial(ctx, e.dir())
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return client.Get(ctx, "/healthz", nil, nil)
+}
+
+type verifyCommand struct {
+	Clips string `help:"Directory of the clips (default: the one used last)." env:"CARDEA_CLIPS" placeholder:"DIR"`
+	Quick bool   `help:"Do not read the clips: their hashes are not checked then."`
+}
+
+func (c *verifyCommand) Run(e *env) error {
+	if _, err := os.Stat(filepath.Join(e.dir(), store.FileName)); errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("there is no NVR in %s; name its directory with --data", e.dir())
+	}
+	faults, err := check.Run(e.ctx, check.Config{Dir: e.dir(), Clips: c.Clips, Quick: c.Quick})
+	for _, f := range faults {
+		fmt.Fprintln(e.stdout, f)
+	}
+	if err != nil {
+		return err
+	}
+	if len(faults) > 0 {
+		return exitError(1)
+	}
+	fmt.Fprintln(e.stderr, "index and clips agree")
+	return nil
+}
+
+type backupCommand struct {
+	Now backupNow `cmd:"" help:"Make a sealed backup at once, beside the nightly ones."`
+}
+
+type backupNow struct{}
+
+func (backupNow) Run(e *env) error {
+	return e.with(false, func(client *console.Client) error {
+		var made api.Backup
+		if err := client.Do(e.ctx, "POST", "/api/console/backup", nil, &made); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(e.stdout, made.Path)
+		return err
+	})
+}
+
+type restoreCommand struct {
+	File     string `arg:"" help:"The sealed backup."`
+	Identity string `help:"File with the vault's identity, the AGE-SECRET-KEY line of the recovery kit." required:"" placeholder:"FILE"`
+}
+
+func (c *restoreCommand) Run(e *env) error {
+	identity, err := readIdentity(c.Identity, true)
+	if err != nil {
+		return err
+	}
+	if _, err := backup.Restore(e.ctx, identity, c.File, e.dir()); err != nil {
+		return err
+	}
+	fmt.Fprintf(e.stderr, "%s is restored. Start the NVR on it; clips that are still on their disk are found again.\n", e.dir())
+	return nil
+}

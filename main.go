@@ -1,0 +1,155 @@
+// Command cardea is a home NVR: it records cameras into encrypted clips that open only in the owner's browser, and
+// serves the web app to watch them. The same binary is the command line that administers it.
+//
+// This package reads flags, builds the parts in order, runs them, and closes them in reverse. Every command but
+// serve, demo, verify and doctor is a client of the HTTP API (package web/console), over the admin socket of the
+// NVR that runs or in this process when none does.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"cardea/web/console"
+)
+
+// version is set by the linker (-X main.version=…); a build without that says what the Go tool knows.
+var version string
+
+// grammar is the command line. Flags may stand before or after arguments.
+type grammar struct {
+	Data     string `help:"Data directory (default /var/lib/cardea/nvr; demo: ./demo-data)." env:"CARDEA_DATA" placeholder:"DIR"`
+	LogLevel string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"CARDEA_LOG_LEVEL"`
+
+	Serve   serveCommand   `cmd:"" help:"Run the NVR."`
+	Demo    demoCommand    `cmd:"" help:"Run an NVR with two virtual cameras, for a first look."`
+	Claim   claimCommand   `cmd:"" help:"Print a new one-time claim URL, while the NVR has no owner."`
+	Setup   setupCommand   `cmd:"" help:"First run without a browser: make the owner and the vault; prints JSON."`
+	Cameras camerasCommand `cmd:"" help:"List, add and remove cameras."`
+	Clips   clipsCommand   `cmd:"" help:"List, export and salvage clips."`
+	Events  eventsCommand  `cmd:"" help:"List events."`
+	Users   usersCommand   `cmd:"" help:"List accounts and give back lost access."`
+	Backup  backupCommand  `cmd:"" help:"Sealed backups of the database and the certificate authority."`
+	Restore restoreCommand `cmd:"" help:"Bring back a sealed backup into an empty data directory."`
+	Verify  verifyCommand  `cmd:"" help:"Check index and clips against each other; one line for each fault, exit 1."`
+	Doctor  doctorCommand  `cmd:"" help:"Say in plain words what is wrong here and what to do."`
+	Health  healthCommand  `cmd:"" help:"Exit 0 when the NVR on this data directory is well; for HEALTHCHECK."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+	Help    helpCommand    `cmd:"" help:"Print this list, or the help of one command."`
+}
+
+// env is what every command gets.
+type env struct {
+	ctx            context.Context
+	data           string // as given; empty for the default
+	stdout, stderr io.Writer
+	log            *slog.Logger
+}
+
+// usageError is a wrong argument that kong cannot know of; exit status 2.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+func main() {
+	args := hideSecrets()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the second signal ends the program at once
+	code := run(ctx, args, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the program. It returns the exit status: 0 done, 1 failed, 2 wrong usage.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var g grammar
+	parser, err := kong.New(&g, kong.Name("cardea"), kong.Writers(stdout, stderr),
+		kong.Description("A home NVR: encrypted recording without the camera vendor's cloud."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: false}))
+	if err != nil {
+		panic(err) // the grammar is a constant
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(stderr, "cardea: %v\nRun `cardea help` for the commands.\n", err)
+		return 2
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(g.LogLevel)); err != nil {
+		panic(err) // kong has checked the word
+	}
+	e := &env{
+		ctx: ctx, data: g.Data, stdout: stdout, stderr: stderr,
+		log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),
+	}
+	err = parsed.Run(e)
+	var usage usageError
+	var silent exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &silent):
+		return int(silent)
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "cardea: %v\n", usage)
+		return 2
+	}
+	fmt.Fprintf(stderr, "cardea: %s\n", plain(err))
+	return 1
+}
+
+// exitError ends the program with a status when everything was said already.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// plain is the sentence of an error for the person at the keyboard.
+func plain(err error) string {
+	var p *console.Problem
+	if errors.As(err, &p) {
+		return p.Error()
+	}
+	return err.Error()
+}
+
+type versionCommand struct{}
+
+func (versionCommand) Run(e *env) error {
+	_, err := fmt.Fprintln(e.stdout, "cardea", versionText())
+	return err
+}
+
+func versionText() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}
+
+type helpCommand struct {
+	Command []string `arg:"" optional:"" help:"The command to explain."`
+}
+
+// Run prints the usage of a command, of the whole program without one.
+func (c *helpCommand) Run(parsed *kong.Context) error {
+	about, err := kong.Trace(parsed.Kong, c.Command)
+	if err != nil {
+		return err
+	}
+	if len(about.Path) <= 1 && len(c.Command) > 0 {
+		return usageError("there is no command " + c.Command[0])
+	}
+	return about.PrintUsage(false)
+}

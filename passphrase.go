@@ -1,0 +1,58 @@
+package main
+
+import (
+	"crypto/rand"
+	"os"
+	"strings"
+	"unsafe"
+)
+
+// newPassphrase is a vault passphrase of 125 bits that a person can read, say and type: 25 letters of Crockford's
+// base32, which has no I, L, O or U, in groups of five.
+func newPassphrase() string {
+	const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+	raw := make([]byte, 25)
+	rand.Read(raw) // never fails, since Go 1.24
+	var b strings.Builder
+	for i, v := range raw {
+		if i > 0 && i%5 == 0 {
+			b.WriteByte('-')
+		}
+		b.WriteByte(alphabet[v%32])
+	}
+	return b.String()
+}
+
+// hideSecrets returns the arguments and blots out the passwords of URLs in the memory that the process list shows.
+// They were visible until now, hence --password-file.
+func hideSecrets() []string {
+	args := make([]string, 0, len(os.Args)-1)
+	for _, arg := range os.Args[1:] {
+		args = append(args, strings.Clone(arg))
+		from, to := userInfo(arg)
+		if from < to {
+			// The runtime's strings of os.Args lie in the very memory that execve made, which the kernel shows as
+			// /proc/PID/cmdline and which may be written (proc_pid_cmdline(5)).
+			seen := unsafe.Slice(unsafe.StringData(arg), len(arg))
+			for i := from; i < to; i++ {
+				seen[i] = 'x'
+			}
+		}
+	}
+	return args
+}
+
+// userInfo finds the user and password of a URL anywhere in an argument: the bytes from from to to.
+func userInfo(arg string) (from, to int) {
+	scheme := strings.Index(arg, "://")
+	if scheme < 0 {
+		return 0, 0
+	}
+	from = scheme + len("://")
+	authority := arg[from:]
+	if end := strings.IndexAny(authority, "/?#"); end >= 0 {
+		authority = authority[:end]
+	}
+	// A password may hold an unescaped @, so the last one ends it.
+	return from, from + max(0, strings.LastIndexByte(authority, '@'))
+}

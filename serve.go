@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"cardea/auth"
+	"cardea/auth/ca"
+	"cardea/nvr"
+	"cardea/web"
+	"cardea/web/console"
+	"cardea/web/tls"
+)
+
+type serveCommand struct {
+	Listen string   `help:"Address to listen on." default:":8443" env:"CARDEA_LISTEN" placeholder:"ADDR"`
+	Clips  string   `help:"Directory of the clips, on another disk say (default: the one used last, at first DATA/clips)." env:"CARDEA_CLIPS" placeholder:"DIR"`
+	Name   []string `help:"Host name that the NVR answers to besides its addresses; the first is the one people are told." default:"cardea.local" env:"CARDEA_NAME" placeholder:"NAME"`
+	HSTS   bool     `help:"Tell browsers to insist on HTTPS. For an own domain with a public certificate." name:"hsts" env:"CARDEA_HSTS"`
+}
+
+// Run serves until SIGTERM.
+func (c *serveCommand) Run(e *env) error { return c.serve(e, e.dir(), nil) }
+
+// extra is a part that runs beside the NVR, such as the virtual cameras of the demo. It begins when everything else is
+// up and calls ready once it is up itself.
+type extra func(ctx context.Context, b *box, ready func() error) error
+
+// serve builds the parts in order, runs them until the context ends or one of them breaks, and closes in reverse.
+func (c *serveCommand) serve(e *env, dir string, beside extra) (err error) {
+	nvr.Tune()
+	b, err := open(e.ctx, dir, c.Clips, e.log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+
+	authority, err := ca.OpenWeb(ca.Config{Dir: filepath.Join(b.dir, "keys"), Log: e.log.With("part", "ca")})
+	if err != nil {
+		return err
+	}
+	secure, err := tls.Open(e.ctx, tls.Config{
+		Issuer: authority, Dir: filepath.Join(b.dir, "keys", "certmagic"), Name: c.Name[0], Names: c.names, Log: e.log.With("part", "tls"),
+	})
+	if err != nil {
+		return err
+	}
+	defer secure.Close()
+	tcp, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("%w; choose another address with --listen, such as --listen :8444", err)
+	}
+	defer tcp.Close()
+	socket, err := console.Listen(b.dir)
+	if err != nil {
+		return err
+	}
+	defer socket.Close()
+
+	at := addresses(tcp.Addr(), c.Name)
+	server := b.web(web.Config{Names: c.Name, HSTS: c.HSTS, BaseURL: func() string { return at[0] }, CA: authority, Log: e.log.With("part", "web")})
+	g, ctx := errgroup.WithContext(e.ctx)
+	g.Go(func() error { return b.nvr.Run(ctx) })
+	g.Go(func() error { return b.people.Run(ctx) })
+	g.Go(func() error { return secure.Run(ctx) })
+	g.Go(func() error {
+		return server.Run(ctx, []net.Listener{secure.Listener(web.Limit(tcp))}, []net.Listener{socket})
+	})
+	g.Go(func() error {
+		select {
+		case <-b.nvr.Ready():
+		case <-ctx.Done():
+			return nil
+		}
+		announce := func() error { return c.announce(ctx, e, b, at, authority, secure) }
+		if beside == nil {
+			return announce()
+		}
+		return beside(ctx, b, announce)
+	})
+	if err := g.Wait(); err != nil && e.ctx.Err() == nil {
+		return err
+	}
+	e.log.Info("stopped")
+	return nil
+}
+
+// announce prints what a person needs to open the NVR for the first time.
+func (c *serveCommand) announce(ctx context.Context, e *env, b *box, at []string, authority *ca.Web, secure *tls.Server) error {
+	fmt.Fprintf(e.stdout, "Cardea %s records into %s\n", versionText(), b.clips.Dir())
+	fmt.Fprintf(e.stdout, "Address:     %s\n", strings.Join(at, "  "))
+	fmt.Fprintf(e.stdout, "Authority:   SHA-256 %s\n", authority.Fingerprint())
+	fmt.Fprintf(e.stdout, "Certificate: SHA-256 %s\n", secure.Fingerprint())
+	token, expires, err := b.people.NewClaim(ctx)
+	var refused *auth.Error
+	if errors.As(err, &refused) && refused.Code == auth.Conflict {
+		return nil // somebody owns it
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(e.stdout, "Claim:       %s/claim#%s (once, until %s, from this network)\n", at[0], token, expires.Local().Format(time.TimeOnly))
+	return err
+}
+
+// names are what the certificate should hold now.
+func (c *serveCommand) names() []string {
+	host, _ := os.Hostname()         // without one there is one name less
+	addrs, _ := net.InterfaceAddrs() // the loopback is always among the names
+	return append(ca.Names(c.Name[0], host, addrs), c.Name[1:]...)
+}
+
+// addresses are the URLs that lead to a listener, the best one first: the one it is bound to, or those of the LAN.
+func addresses(ln net.Addr, names []string) []string {
+	port := "443"
+	bound := netip.IPv4Unspecified()
+	if tcp, ok := ln.(*net.TCPAddr); ok {
+		port, bound = fmt.Sprint(tcp.Port), tcp.AddrPort().Addr().Unmap()
+	}
+	hosts := []string{bound.String()}
+	if bound.IsUnspecified() {
+		hosts = lanAddresses()
+		hosts = append(hosts, names[0])
+	}
+	urls := make([]string, len(hosts))
+	for i, host := range hosts {
+		urls[i] = "https://" + net.JoinHostPort(host, port)
+		if port == "443" {
+			urls[i] = strings.TrimSuffix(urls[i], ":443")
+		}
+	}
+	return urls
+}
+
+// lanAddresses are up to three IPv4 addresses of this machine, the loopback where there is no other.
+func lanAddresses() []string {
+	var found []string
+	all, _ := net.InterfaceAddrs() // without any the loopback remains
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && n.IP.IsGlobalUnicast() && len(found) < 3 {
+			found = append(found, n.IP.String())
+		}
+	}
+	if len(found) == 0 {
+		return []string{"127.0.0.1"}
+	}
+	return found
+}
