@@ -119,7 +119,7 @@ func (s *Server) manage(ctx context.Context) error {
 		return err
 	}
 	if s.leaf() == nil {
-		return fmt.Errorf("the certificate of the web app does not hold its name %s: the issuer may not certify it", s.cfg.Name)
+		return fmt.Errorf("the certificate of the web app cannot hold its name %s; choose a name under .local or .home.arpa", s.cfg.Name)
 	}
 	return nil
 }
