@@ -34,6 +34,7 @@ const timeShort = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: 
 const timeLong = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
 const zone = new Intl.DateTimeFormat(undefined, { timeZoneName: 'short' });
 const dayLong = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
+const dayMedium = new Intl.DateTimeFormat(undefined, { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' });
 const dayShort = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
 
 type When = string | number | Date;
@@ -41,6 +42,7 @@ type When = string | number | Date;
 export const clock = (t: When) => timeShort.format(new Date(t));
 export const clockSeconds = (t: When) => timeLong.format(new Date(t));
 export const day = (t: When) => dayLong.format(new Date(t));
+export const dayBrief = (t: When) => dayMedium.format(new Date(t));
 
 /** The name of the time zone at that moment, which tells the two hours of an autumn night apart. */
 export const zoneOf = (t: When) => zone.formatToParts(new Date(t)).find((p) => p.type === 'timeZoneName')?.value ?? '';
