@@ -98,9 +98,10 @@ func (a *attempt) open(ctx context.Context) error {
 		Scheme: "rtsp", Host: host,
 		Transport: &transport,
 		// Deadlines are ours too, see Session and open.
-		ReadTimeout:  24 * time.Hour,
-		WriteTimeout: writeTimeout,
-		UserAgent:    "Cardea",
+		ReadTimeout:           24 * time.Hour,
+		InitialUDPReadTimeout: 24 * time.Hour,
+		WriteTimeout:          writeTimeout,
+		UserAgent:             "Cardea",
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
 			if dialled {
 				return nil, errors.New("only one connection to a session")

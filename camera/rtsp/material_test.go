@@ -215,3 +215,7 @@ func growing(t testing.TB, frames []*frame.Frame) {
 		last[f.Track] = f
 	}
 }
+
+func descOf(medias ...*description.Media) *description.Session {
+	return &description.Session{Medias: medias}
+}
