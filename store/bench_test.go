@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -109,6 +110,8 @@ func BenchmarkAppendParts(b *testing.B) {
 	batch := make([]store.ClipParts, 4)
 	n := 0
 	b.ReportAllocs()
+	var before, after syscall.Rusage
+	ok(b, syscall.Getrusage(syscall.RUSAGE_SELF, &before))
 	for b.Loop() {
 		if n%60 == 0 {
 			for i := range batch {
@@ -123,4 +126,7 @@ func BenchmarkAppendParts(b *testing.B) {
 		ok(b, h.AppendParts(b.Context(), batch))
 		n++
 	}
+	ok(b, syscall.Getrusage(syscall.RUSAGE_SELF, &after))
+	spent := time.Duration(after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano())
+	b.ReportMetric(float64(spent.Microseconds())/float64(n), "cpu-µs/op")
 }

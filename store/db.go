@@ -100,6 +100,10 @@ func (db *DB) open(ctx context.Context) error {
 		return db.explain(err)
 	}
 	db.writer <- writer
+	// After a long reader the log may have grown; it is cut back to this when it starts again.
+	if _, err := writer.conn.ExecContext(ctx, `PRAGMA journal_size_limit = 67108864`); err != nil {
+		return db.explain(err)
+	}
 	if err := db.migrate(ctx, writer.conn); err != nil {
 		return db.explain(err)
 	}

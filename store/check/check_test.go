@@ -323,7 +323,7 @@ func TestBesideARecorder(t *testing.T) {
 			}
 		}
 	}()
-	for range 5 {
+	for range 3 {
 		if faults := run(t, check.Config{Dir: h.dir}); len(faults) != 0 {
 			t.Errorf("faults: %v", faults)
 		}

@@ -81,10 +81,8 @@ func (c *checker) clips(ctx context.Context) error {
 		if err != nil || len(rows) == 0 {
 			return err
 		}
-		for i := range rows {
-			if err := c.settled(ctx, &rows[i]); err != nil {
-				return err
-			}
+		if err := c.settle(ctx, rows); err != nil {
+			return err
 		}
 		seen += int64(len(rows))
 		if c.config.Progress != nil {
@@ -95,35 +93,51 @@ func (c *checker) clips(ctx context.Context) error {
 	}
 }
 
-// settled inspects a row until what is wrong with it is not a matter of timing.
-func (c *checker) settled(ctx context.Context, row *clip) error {
-	for {
-		faults, err := c.inspect(ctx, row)
-		if err != nil || len(faults) == 0 {
+// settle inspects rows until what is wrong with them is not a matter of timing: what looks wrong twice, with the same row and some
+// time in between for the file to follow, is wrong.
+func (c *checker) settle(ctx context.Context, rows []clip) error {
+	var suspects []clip
+	for i := range rows {
+		faults, err := c.inspect(ctx, &rows[i])
+		if err != nil {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(settlingDelay):
+		if len(faults) > 0 {
+			suspects = append(suspects, rows[i])
 		}
-		again, found, err := c.clip(ctx, row.id)
-		if err != nil || !found { // deleted meanwhile
+	}
+	if len(suspects) == 0 {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(settlingDelay):
+	}
+	var changed []clip
+	for i := range suspects {
+		row, found, err := c.clip(ctx, suspects[i].id)
+		if err != nil {
 			return err
 		}
-		if again.same(row) {
-			// Seen twice with the same row: the file had time to follow.
-			if faults, err = c.inspect(ctx, &again); err != nil {
+		switch {
+		case !found: // deleted meanwhile
+		case !row.same(&suspects[i]):
+			changed = append(changed, row)
+		default:
+			faults, err := c.inspect(ctx, &row)
+			if err != nil {
 				return err
 			}
-			c.faults = append(c.faults, faults...)
-			if len(c.faults) >= maxFaults {
+			if c.faults = append(c.faults, faults...); len(c.faults) >= maxFaults {
 				return errEnough
 			}
-			return nil
 		}
-		*row = again
 	}
+	if len(changed) == 0 {
+		return nil
+	}
+	return c.settle(ctx, changed)
 }
 
 // inspect gives what is wrong with a clip, as the row says and the file is now.
