@@ -2,7 +2,7 @@ package agent
 
 import (
 	"context"
-	"fmt"
+	"strings"
 	"time"
 
 	"cardea/camera/agent/pattern"
@@ -133,12 +133,11 @@ func (p *pacer) late(at time.Duration) time.Duration { return time.Since(p.start
 
 func (p *pacer) stop() { p.timer.Stop() }
 
-// OpenSource makes a source from the address a person gives: "test:" for a test picture, optionally with its name as
-// in "test:Front door", or the path of a media file.
+// OpenSource makes a source from the address a person gives: "test:" for a test picture, with its name as in
+// "test:Front door", or the path of a media file.
 func OpenSource(uri string) (Source, error) {
-	const scheme = "test:"
-	if len(uri) >= len(scheme) && uri[:len(scheme)] == scheme {
-		return NewPattern(PatternConfig{Config: pattern.Config{Name: uri[len(scheme):]}, Beep: true})
+	if name, ok := strings.CutPrefix(uri, "test:"); ok {
+		return NewPattern(PatternConfig{Config: pattern.Config{Name: name}, Beep: true})
 	}
-	return nil, fmt.Errorf("source %q is not known", uri)
+	return NewFile(uri)
 }
