@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -97,9 +96,4 @@ func duplicate(err error) bool {
 	var failure sqlite3.Error
 	return errors.As(err, &failure) && failure.Code == sqlite3.ErrConstraint &&
 		(failure.ExtendedCode == sqlite3.ErrConstraintUnique || failure.ExtendedCode == sqlite3.ErrConstraintPrimaryKey)
-}
-
-// canceled reports whether err only says that the caller gave up.
-func canceled(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

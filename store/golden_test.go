@@ -111,9 +111,24 @@ func TestGolden(t *testing.T) {
 			if vault := must[store.Vault](t)(db.Vault(ctx, store.ID{})); vault.Recipient != "age1pq1example" {
 				t.Errorf("vault is %+v", vault)
 			}
+			// An old schema that was brought up to date is the schema of a new database. A migration that has been released
+			// and is edited afterwards is found here.
+			fresh := t.TempDir()
+			ok(t, open(t, fresh).Close())
+			if got, want := schema(t, dir), schema(t, fresh); got != want {
+				t.Errorf("the schema is\n%s\nwant\n%s", got, want)
+			}
 			// Whatever its age, it can be worked with.
 			h := &house{db, must[store.Vault](t)(db.Vault(ctx, store.ID{})), cameras[0]}
 			h.record(t, noon.Add(minutes(10)), 60)
 		})
 	}
+}
+
+// schema is the text of all tables, indexes and triggers.
+func schema(t *testing.T, dir string) (text string) {
+	t.Helper()
+	ok(t, raw(t, filepath.Join(dir, store.FileName)).QueryRow(
+		`SELECT group_concat(sql, ';' || char(10)) FROM (SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY type, name)`).Scan(&text))
+	return text
 }
