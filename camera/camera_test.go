@@ -1,0 +1,279 @@
+package camera
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"cardea/camera/agent"
+	"cardea/camera/agent/pattern"
+	"cardea/camera/frame"
+	"cardea/camera/rtsp"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// lens starts the virtual camera and returns its address and how to switch it off.
+func lens(t *testing.T, cfg agent.Config) (*url.URL, func()) {
+	t.Helper()
+	src, err := agent.NewPattern(agent.PatternConfig{Config: pattern.Config{Width: 320, Height: 180, FPS: 25, GOP: time.Second}, Beep: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Streams = []agent.Stream{{Path: "front", Source: src}}
+	if cfg.Listen == "" {
+		cfg.Listen = "127.0.0.1:0"
+	}
+	a, err := agent.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { a.Run(ctx); close(done) }()
+	var once sync.Once
+	off := func() { once.Do(func() { cancel(); <-done }) }
+	t.Cleanup(off)
+	u, err := url.Parse(a.URL("front"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = nil
+	return u, off
+}
+
+// watch runs a camera and keeps what it says.
+type watch struct {
+	*Camera
+	mu     sync.Mutex
+	states []State
+	frames []*frame.Frame
+	log    bytes.Buffer
+	stop   func()
+}
+
+func (w *watch) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.log.Write(b)
+}
+
+func (w *watch) phases() (p []Phase) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.states {
+		if len(p) == 0 || p[len(p)-1] != s.Phase {
+			p = append(p, s.Phase)
+		}
+	}
+	return p
+}
+
+func (w *watch) count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.frames)
+}
+
+func start(t *testing.T, cfg Config) *watch {
+	t.Helper()
+	w := &watch{}
+	cfg.OnState = func(s State) {
+		w.mu.Lock()
+		w.states = append(w.states, s)
+		w.mu.Unlock()
+	}
+	cfg.Log = slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	if cfg.Backoff == 0 {
+		cfg.Backoff, cfg.BackoffMax = 20*time.Millisecond, 100*time.Millisecond
+	}
+	w.Camera = New(cfg)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- w.Run(ctx, func(f *frame.Frame) {
+			w.mu.Lock()
+			w.frames = append(w.frames, f)
+			w.mu.Unlock()
+		})
+	}()
+	var once sync.Once
+	w.stop = func() {
+		once.Do(func() {
+			cancel()
+			if err := <-done; !errors.Is(err, context.Canceled) {
+				t.Errorf("Run returned %v", err)
+			}
+			if p := w.State().Phase; p != Stopped {
+				t.Errorf("phase %s after Run", p)
+			}
+		})
+	}
+	t.Cleanup(w.stop)
+	return w
+}
+
+func TestCameraRestarts(t *testing.T) {
+	u, off := lens(t, agent.Config{})
+	w := start(t, Config{Name: "front", URL: u})
+	eventually(t, "frames", func() bool { return w.count() > 20 })
+	off()
+	eventually(t, "waiting", func() bool { return w.State().Phase == Waiting && w.State().Detail != "" })
+	before := w.count()
+	eventually(t, "several attempts", func() bool { return strings.Count(w.text(), "cannot be reached") > 2 })
+	lens(t, agent.Config{Listen: u.Host})
+	eventually(t, "frames again", func() bool { return w.count() > before+20 })
+	s := w.State()
+	if s.Phase != Streaming || s.Detail != "" || s.Reconnects == 0 || !s.NextAttempt.IsZero() {
+		t.Errorf("%+v", s)
+	}
+	w.stop()
+	if got := w.phases(); !slices.Equal(got, []Phase{Connecting, Streaming, Waiting, Streaming, Stopped}) {
+		t.Errorf("phases %v", got)
+	}
+	if w.frames[0].Stream == w.frames[before].Stream || !w.frames[before].Key {
+		t.Error("frames after the restart do not begin a new stream with a key frame")
+	}
+}
+
+func (w *watch) text() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.log.String()
+}
+
+func TestStateWhileStreaming(t *testing.T) {
+	u, _ := lens(t, agent.Config{})
+	w := start(t, Config{URL: u})
+	eventually(t, "rates", func() bool { s := w.State(); return s.FPS > 10 && s.Bitrate > 0 && s.Width == 320 })
+	s := w.State()
+	if s.Height != 180 || !slices.Equal(s.Codecs[:1], []string{"h264"}) || s.Transport != "tcp" || s.LastFrame.IsZero() || s.Since.IsZero() {
+		t.Errorf("%+v", s)
+	}
+	w.SetEager(true)
+	n := w.count()
+	eventually(t, "more frames", func() bool { return w.count() > n+10 })
+}
+
+func TestWrongPasswordIsNotHammered(t *testing.T) {
+	const secret = "correct-horse-battery"
+	u, _ := lens(t, agent.Config{User: "admin", Password: secret})
+	w := start(t, Config{URL: u, User: "admin", Password: "wrong-horse"})
+	eventually(t, "refused", func() bool { return w.State().Phase == Refused })
+	s := w.State()
+	if !strings.Contains(s.Detail, "user name or the password") {
+		t.Errorf("%q", s.Detail)
+	}
+	if d := time.Until(s.NextAttempt); d < 2*time.Minute {
+		t.Errorf("the next attempt is in %v", d)
+	}
+	w.stop()
+	w2 := start(t, Config{URL: u, User: "admin", Password: secret})
+	eventually(t, "frames", func() bool { return w2.count() > 0 })
+	w2.stop()
+	for _, w := range []*watch{w, w2} {
+		if text := w.text(); strings.Contains(text, "horse") {
+			t.Errorf("the password is told: %s", text)
+		}
+		for _, s := range w.states {
+			if strings.Contains(s.Detail, "horse") {
+				t.Errorf("the password is told: %s", s.Detail)
+			}
+		}
+	}
+}
+
+func TestUnusable(t *testing.T) {
+	u, _ := lens(t, agent.Config{})
+	u.Path = "/nowhere"
+	w := start(t, Config{URL: u})
+	eventually(t, "unusable", func() bool { return w.State().Phase == Unusable })
+	if s := w.State(); !strings.Contains(s.Detail, `no stream at the path "/nowhere"`) {
+		t.Errorf("%q", s.Detail)
+	}
+}
+
+func TestStopsWhileConnecting(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	w := start(t, Config{URL: &url.URL{Scheme: "rtsp", Host: ln.Addr().String(), Path: "/"}})
+	conn, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	w.stop()
+}
+
+func TestBackOff(t *testing.T) {
+	for _, r := range []float64{0, 0.5, 0.999} {
+		c := New(Config{Rand: func() float64 { return r }})
+		last := time.Duration(0)
+		for i := range 100 {
+			wait := c.wait(errors.New("x"), i)
+			if wait < last || wait < 500*time.Millisecond || wait > 90*time.Second {
+				t.Errorf("attempt %d waits %v after %v", i, wait, last)
+			}
+			last = wait
+		}
+		if last < 30*time.Second {
+			t.Errorf("waits only %v in the end", last)
+		}
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	now := time.Now()
+	r := &runner{seen: map[Warning]time.Time{}}
+	st := statsOf(func(s *rtspStats) {
+		s.Lost, s.Damaged, s.Oversize, s.Garbage, s.Jumps, s.Changes = 1, 1, 1, 1, 1, 1
+		s.ClockKnown, s.ClockOffset, s.TLS, s.AudioSilent = true, -time.Hour, "1.2", true
+		s.LastPicture, s.LastKey, s.KeyFrames = now, now.Add(-time.Minute), 1
+	})
+	r.warn(st, now)
+	r.before = st
+	want := []Warning{PacketLoss, Damaged, Oversize, Garbage, TimeJump, WrongClock, LongGOP, NoSound, OldTLS, StreamChanged}
+	if got := r.warnings(now); !slices.Equal(got, want) {
+		t.Errorf("got %v", got)
+	}
+	st.ClockOffset, st.LastKey = time.Second, now
+	r.warn(st, now.Add(time.Second))
+	if got := r.warnings(now.Add(2 * time.Minute)); len(got) != 0 && !slices.Equal(got, []Warning{NoSound, OldTLS}) {
+		t.Errorf("got %v", got)
+	}
+	st.KeyFrames = 0
+	r.warn(st, now)
+	if got := r.warnings(now); !slices.Contains(got, NoKeyFrame) || slices.Contains(got, WrongClock) || slices.Contains(got, LongGOP) {
+		t.Errorf("got %v", got)
+	}
+}
+
+type rtspStats = rtsp.Stats
+
+func statsOf(change func(*rtspStats)) rtspStats {
+	var s rtspStats
+	change(&s)
+	return s
+}
