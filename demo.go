@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	"golang.org/x/sync/errgroup"
 
 	"cardea/camera/agent"
 	"cardea/camera/agent/pattern"
@@ -15,8 +12,8 @@ import (
 
 type demoCommand struct{ serveCommand }
 
-// demoCameras are the two virtual cameras. key is the setting that remembers which camera of the index is which, so that one
-// that a person removed does not come back.
+// demoCameras are the two virtual cameras. key is the setting that remembers which camera of the index is which, so that
+// one that a person removed does not come back.
 var demoCameras = []struct{ name, path, key string }{
 	{"Front door", "front-door", "demo.front-door"},
 	{"Garden", "garden", "demo.garden"},
@@ -28,35 +25,34 @@ func (c *demoCommand) Run(e *env) error {
 	if dir == "" {
 		dir = "demo-data"
 	}
-	return c.serve(e, dir, func(ctx context.Context, b *box, ready func() error) error {
-		streams := make([]agent.Stream, 0, len(demoCameras))
-		for i, d := range demoCameras {
-			source, err := agent.NewPattern(agent.PatternConfig{Config: pattern.Config{Name: d.name, Theme: i}, Beep: true})
-			if err != nil {
-				return err
-			}
-			streams = append(streams, agent.Stream{Path: d.path, Source: source})
-		}
-		cameras, err := agent.Open(agent.Config{Streams: streams, Log: e.log.With("part", "demo")})
-		if err != nil {
-			return err
-		}
-		g, ctx := errgroup.WithContext(ctx)
-		g.Go(func() error { return cameras.Run(ctx) })
-		g.Go(func() error {
-			for _, d := range demoCameras {
-				if err := addDemoCamera(ctx, b, d.name, d.key, cameras.URL(d.path)); err != nil && ctx.Err() == nil {
-					return fmt.Errorf("add the virtual camera %s: %w", d.name, err)
-				}
-			}
-			return ready()
-		})
-		return g.Wait()
-	})
+	return c.serve(e, dir, func(b *box) (runner, error) { return openDemo(e, b) })
 }
 
-// addDemoCamera adds a virtual camera at the first start and corrects its address, which has another port each time, later.
-func addDemoCamera(ctx context.Context, b *box, name, key, address string) error {
+// openDemo binds the virtual cameras and enters them into the index. They run when the NVR does.
+func openDemo(e *env, b *box) (_ runner, err error) {
+	streams := make([]agent.Stream, 0, len(demoCameras))
+	for i, d := range demoCameras {
+		source, err := agent.NewPattern(agent.PatternConfig{Config: pattern.Config{Name: d.name, Theme: i}, Beep: true})
+		if err != nil {
+			return nil, err
+		}
+		streams = append(streams, agent.Stream{Path: d.path, Source: source})
+	}
+	cameras, err := agent.Open(agent.Config{Streams: streams, Log: e.log.With("part", "demo")})
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range demoCameras {
+		if err := enterDemo(e.ctx, b, d.name, d.key, cameras.URL(d.path)); err != nil {
+			cameras.Close() //nolint:errcheck // the first error counts
+			return nil, fmt.Errorf("add the virtual camera %s: %w", d.name, err)
+		}
+	}
+	return cameras, nil
+}
+
+// enterDemo adds a virtual camera at the first start and corrects its address, which has another port each time, later.
+func enterDemo(ctx context.Context, b *box, name, key, address string) error {
 	as := store.Actor{Name: "cardea"}
 	known, err := b.db.Setting(ctx, key)
 	if store.ErrorCode(err) == store.NotFound {
@@ -74,8 +70,7 @@ func addDemoCamera(ctx context.Context, b *box, name, key, address string) error
 		return err
 	}
 	_, err = b.nvr.ChangeCamera(ctx, as, id, nvr.CameraChange{URL: &address})
-	var coded *store.Error
-	if errors.As(err, &coded) && coded.Code == store.NotFound {
+	if store.ErrorCode(err) == store.NotFound {
 		return nil // a person removed it
 	}
 	return err

@@ -31,12 +31,14 @@ type serveCommand struct {
 // Run serves until SIGTERM.
 func (c *serveCommand) Run(e *env) error { return c.serve(e, e.dir(), nil) }
 
-// extra is a part that runs beside the NVR, such as the virtual cameras of the demo. It begins when everything else is
-// up and calls ready once it is up itself.
-type extra func(ctx context.Context, b *box, ready func() error) error
+// runner is a part of the program that works until its context ends.
+type runner interface {
+	Run(context.Context) error
+}
 
 // serve builds the parts in order, runs them until the context ends or one of them breaks, and closes in reverse.
-func (c *serveCommand) serve(e *env, dir string, beside extra) (err error) {
+// beside, where it is not nil, makes one more part, such as the virtual cameras of the demo.
+func (c *serveCommand) serve(e *env, dir string, beside func(*box) (runner, error)) (err error) {
 	nvr.Tune()
 	b, err := open(e.ctx, dir, c.Clips, e.log)
 	if err != nil {
@@ -66,26 +68,31 @@ func (c *serveCommand) serve(e *env, dir string, beside extra) (err error) {
 	}
 	defer socket.Close()
 
+	parts := []runner{b.nvr, b.people, secure}
+	if beside != nil {
+		part, err := beside(b)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, part)
+	}
+
 	at := addresses(tcp.Addr(), c.Name)
 	server := b.web(web.Config{Names: c.Name, HSTS: c.HSTS, BaseURL: func() string { return at[0] }, CA: authority, Log: e.log.With("part", "web")})
 	g, ctx := errgroup.WithContext(e.ctx)
-	g.Go(func() error { return b.nvr.Run(ctx) })
-	g.Go(func() error { return b.people.Run(ctx) })
-	g.Go(func() error { return secure.Run(ctx) })
+	for _, part := range parts {
+		g.Go(func() error { return part.Run(ctx) })
+	}
 	g.Go(func() error {
 		return server.Run(ctx, []net.Listener{secure.Listener(web.Limit(tcp))}, []net.Listener{socket})
 	})
 	g.Go(func() error {
 		select {
 		case <-b.nvr.Ready():
+			return c.announce(ctx, e, b, at, authority, secure)
 		case <-ctx.Done():
 			return nil
 		}
-		announce := func() error { return c.announce(ctx, e, b, at, authority, secure) }
-		if beside == nil {
-			return announce()
-		}
-		return beside(ctx, b, announce)
 	})
 	if err := g.Wait(); err != nil && e.ctx.Err() == nil {
 		return err
