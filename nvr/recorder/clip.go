@@ -107,7 +107,7 @@ func (l *Line) openClip(ctx context.Context, w wish, first *frame.Frame) error {
 	l.clip, l.opened = c, true
 	l.explainHole(ctx, w, c.row.Start, first)
 	l.mu.Lock()
-	l.broke = false
+	l.why, l.whyText = "", ""
 	l.mu.Unlock()
 	return nil
 }
@@ -142,7 +142,7 @@ func (c *clip) create(ctx context.Context) error {
 
 // startOf decides the wall time of a clip's first frame, see the package comment.
 func (l *Line) startOf(first *frame.Frame) time.Time {
-	start := first.Wall.Round(0)
+	start := first.Wall.Truncate(time.Microsecond) // as the index keeps it
 	if l.ended.IsZero() {
 		return start
 	}
@@ -171,8 +171,8 @@ func (l *Line) explainHole(ctx context.Context, w wish, start time.Time, first *
 	switch {
 	case first.Stream == l.lastStream:
 		gap.Reason, gap.Detail = store.GapClock, "The clock of this box was set forward."
-	case w.broke && l.why != "":
-		gap.Reason, gap.Detail = l.why, l.whyText
+	case w.why != "":
+		gap.Reason, gap.Detail = w.why, w.whyText
 	}
 	l.addGap(ctx, gap)
 }
@@ -218,7 +218,7 @@ func (c *clip) write(ctx context.Context, frames []*frame.Frame, next *frame.Fra
 	c.seq++
 	c.parts = append(c.parts, store.Part{Start: c.row.Start.Add(max(0, c.since(frames[0]))), Offset: c.plain, Key: isKey(frames[0])})
 	c.plain += n
-	c.ends = append(c.ends, mark{at: c.row.Start.Add(c.mux.End()), plain: c.plain})
+	c.ends = append(c.ends, mark{at: c.row.Start.Add(c.mux.End().Truncate(time.Microsecond)), plain: c.plain})
 	for i := len(frames) - 1; i >= 0; i-- {
 		if frames[i].Video() {
 			c.line.lastStream, c.line.lastDTS = c.stream, frames[i].DTS
@@ -254,6 +254,16 @@ func (c *clip) flush(ctx context.Context) error {
 		s.dirty = append(s.dirty, c)
 	}
 	return nil
+}
+
+// endsAt corrects the end of the last part, which was a guess as long as the picture behind it was not known.
+func (c *clip) endsAt(next *frame.Frame) {
+	at := c.row.Start.Add(c.since(next).Truncate(time.Microsecond))
+	if n := len(c.ends); n > 0 {
+		c.ends[n-1].at = at
+	} else {
+		c.row.End = at
+	}
 }
 
 func (l *Line) makeSpace(ctx context.Context, need int64) bool {
@@ -305,7 +315,7 @@ func (l *Line) finishClip(ctx context.Context) {
 		return
 	}
 	l.clip = nil
-	closed := store.ClosedClip{Clip: c.row.ID, Parts: c.parts, Bytes: c.bytes, SHA256: c.hash.Sum(nil)}
+	closed := store.ClosedClip{Clip: c.row.ID, Parts: c.parts, End: c.row.End, Bytes: c.bytes, SHA256: c.hash.Sum(nil)}
 	l.ended = c.row.End
 	if n := len(c.ends); n > 0 {
 		closed.End, closed.Plain = c.ends[n-1].at, c.ends[n-1].plain

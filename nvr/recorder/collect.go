@@ -25,26 +25,23 @@ const (
 // wish is what others want of a line, copied under its lock.
 type wish struct {
 	Settings
-	reason store.Reason
-	detail string
-	broke  bool
-	until  time.Time
+	reason, why     store.Reason
+	detail, whyText string
+	until           time.Time
+	recording       bool // a clip may begin
 }
 
 func (l *Line) wish() wish {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return wish{Settings: l.want, reason: l.reason, detail: l.detail, broke: l.broke, until: l.until}
+	return wish{Settings: l.want, reason: l.reason, detail: l.detail, why: l.why, whyText: l.whyText, until: l.until}
 }
 
 // collect takes what has arrived and writes it. It never fails: what goes wrong ends in the line's state.
 func (l *Line) collect(ctx context.Context) {
 	l.prime(ctx)
 	w, now := l.wish(), l.r.cfg.Now()
-	if w.broke && w.reason != "" {
-		l.why, l.whyText = w.reason, w.detail
-	}
-	recording := l.subscribe(w, now)
+	w.recording = l.subscribe(w, now)
 	frames := 0
 	if l.reader != nil {
 		s := l.slot
@@ -54,14 +51,14 @@ func (l *Line) collect(ctx context.Context) {
 		clear(s.frames)
 		l.lost(ctx)
 	}
-	if l.clip != nil && (!recording || frames == 0 && w.reason != "") {
+	if l.clip != nil && (!w.recording || frames == 0 && w.reason != "") {
 		l.finishClip(ctx)
 	}
-	if !recording && l.clip == nil && l.reader != nil {
+	if !w.recording && l.clip == nil && l.reader != nil {
 		l.reader.Close()
 		l.reader = nil
 	}
-	l.note(ctx, w, recording, now)
+	l.note(ctx, w, now)
 }
 
 // prime asks the index, once, where recording ended.
@@ -129,6 +126,9 @@ func isKey(f *frame.Frame) bool { return f.Key && f.Video() }
 func (l *Line) part(ctx context.Context, w wish, frames []*frame.Frame, next *frame.Frame) {
 	first := frames[0]
 	if c := l.clip; c != nil && (first.Stream != c.stream || isKey(first) && c.due(first, w.Settings)) {
+		if first.Stream == c.stream {
+			c.endsAt(first)
+		}
 		l.finishClip(ctx)
 	}
 	if c := l.clip; c != nil && !isKey(first) && c.endless(first) {
@@ -140,7 +140,7 @@ func (l *Line) part(ctx context.Context, w wish, frames []*frame.Frame, next *fr
 	}
 	if l.clip == nil {
 		recorded := first.Stream == l.lastStream && first.DTS <= l.lastDTS // a pre-roll may reach into the clip before
-		if !isKey(first) || recorded || l.trouble.reason != "" && time.Now().Before(l.trouble.until) {
+		if !w.recording || !isKey(first) || recorded || l.trouble.reason != "" && time.Now().Before(l.trouble.until) {
 			return
 		}
 		if err := l.openClip(ctx, w, first); err != nil {
@@ -213,7 +213,7 @@ func explain(err error) (store.Reason, string) {
 }
 
 // note keeps the gap in the index and the line's state in step with what happened.
-func (l *Line) note(ctx context.Context, w wish, recording bool, now time.Time) {
+func (l *Line) note(ctx context.Context, w wish, now time.Time) {
 	if l.clip != nil {
 		l.mu.Lock()
 		l.state = State{Active: true, Clip: l.clip.row.ID, Since: l.clip.row.Start, Dropped: l.state.Dropped}
@@ -229,7 +229,7 @@ func (l *Line) note(ctx context.Context, w wish, recording bool, now time.Time) 
 		reason, detail = w.reason, w.detail
 	case w.Recipient.IsZero():
 		reason, detail = store.GapNoVault, "There is no vault yet, so nobody could open what is recorded. Create one."
-	case w.Mode == store.ModeEvent && !recording:
+	case w.Mode == store.ModeEvent && !w.recording:
 		reason, choice = "", ByModeEvent
 	case reason == "" && l.gap == "" && !l.ended.IsZero() && now.Sub(l.ended) > quiet:
 		reason, detail = store.GapOffline, "The camera is connected and sends no pictures."

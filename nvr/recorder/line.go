@@ -65,7 +65,8 @@ type Line struct {
 	want    Settings
 	reason  store.Reason // why the camera sends nothing, "" = it does
 	detail  string
-	broke   bool      // the connection was lost since the last clip began
+	why     store.Reason // what the camera said when it broke off since the last clip began, "" = nothing
+	whyText string
 	until   time.Time // an event lasts until then
 	closing bool
 	final   store.Reason // of the gap to leave behind
@@ -86,8 +87,6 @@ type Line struct {
 	noted      time.Time    // up to here the index knows why nothing was recorded
 	trouble    trouble
 	drops      hub.Drops
-	why        store.Reason // what the camera said when it broke off last
-	whyText    string
 }
 
 // trouble is why no clip can be opened for now.
@@ -121,6 +120,7 @@ func (l *Line) Set(s Settings) {
 	l.mu.Lock()
 	l.want = s
 	l.mu.Unlock()
+	l.slot.poke()
 }
 
 // Connection tells why the camera sends nothing: a gap reason and a sentence; "" while it sends or is about to.
@@ -129,7 +129,7 @@ func (l *Line) Connection(reason store.Reason, detail string) {
 	defer l.mu.Unlock()
 	l.reason, l.detail = reason, detail
 	if reason != "" {
-		l.broke = true
+		l.why, l.whyText = reason, detail
 	}
 }
 
@@ -137,10 +137,11 @@ func (l *Line) Connection(reason store.Reason, detail string) {
 // never shorten it. In the other modes it does nothing.
 func (l *Line) Trigger(until time.Time) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if until = until.Add(l.want.PostRoll); until.After(l.until) {
 		l.until = until
 	}
+	l.mu.Unlock()
+	l.slot.poke()
 }
 
 // State returns a snapshot.

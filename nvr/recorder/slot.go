@@ -55,6 +55,8 @@ func (s *slot) poke() {
 // run ticks at start and each period after it, as long as there are lines.
 func (s *slot) run(ctx context.Context, start time.Time) {
 	defer close(s.ended)
+	// What has begun runs to its end; only then is looked whether the program ends.
+	work := context.WithoutCancel(ctx)
 	timer := time.NewTimer(time.Until(start))
 	defer timer.Stop()
 	for {
@@ -63,11 +65,11 @@ func (s *slot) run(ctx context.Context, start time.Time) {
 			s.finish()
 			return
 		case <-s.bell:
-			s.endClosed(ctx)
+			s.look(work)
 			continue
 		case <-timer.C:
 		}
-		s.tick(ctx)
+		s.tick(work)
 		// Late ticks are left out, not made up for: the next one takes more frames.
 		now := time.Now()
 		start = start.Add(s.r.cfg.Period)
@@ -138,13 +140,16 @@ func (s *slot) commit(ctx context.Context) {
 	}
 }
 
-// endClosed finishes the lines that are closing and drops them.
-func (s *slot) endClosed(ctx context.Context) {
+// look starts lines that wait for nothing but to be told, and ends those that are closing.
+func (s *slot) look(ctx context.Context) {
 	for _, l := range s.all() {
 		l.mu.Lock()
 		closing, final := l.closing, l.final
 		l.mu.Unlock()
 		if !closing {
+			if l.reader == nil {
+				l.collect(ctx)
+			}
 			continue
 		}
 		l.collect(ctx)
