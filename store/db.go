@@ -205,7 +205,6 @@ func (db *DB) Close() error {
 			idle = append(idle, <-db.readers)
 		}
 		writer := <-db.writer
-		_, err = writer.conn.ExecContext(context.Background(), `PRAGMA optimize`)
 		for _, each := range append(idle, writer) { // the writer last: it folds the log
 			err = errors.Join(err, each.close())
 		}
