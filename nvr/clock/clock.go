@@ -68,12 +68,13 @@ type Clock struct {
 	steps   []Step        // not yet reported
 }
 
-// New starts a clock. floor is the value that Floor gave last, or the time the program was built, whichever is later.
+// New starts a clock. floor is the value that Floor gave last, or the time the program was built, whichever is later; the zero
+// time when neither is known.
 func New(source Source, floor time.Time) *Clock {
 	c := &Clock{source: source, floor: floor.Round(0), rise: floor.Round(0)}
 	c.wall, c.mono = source()
 	c.ahead = max(0, c.floor.Sub(c.wall))
-	if c.wall.Sub(c.floor) > MaxOff {
+	if !floor.IsZero() && c.wall.Sub(c.floor) > MaxOff {
 		// Off for long, or the clock is wrong: good enough for showing, not for deleting.
 		c.doubt(c.floor)
 	}

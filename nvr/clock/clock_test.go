@@ -125,6 +125,14 @@ func TestJumpTo2099(t *testing.T) {
 	}
 }
 
+// A new box knows no floor, and that is nothing to worry about.
+func TestNoFloor(t *testing.T) {
+	h := &hands{wall: noon}
+	if c := New(h.read, time.Time{}); c.Suspect() || c.Behind() || !c.Now().Equal(noon) {
+		t.Error("the clock of a new box is doubted")
+	}
+}
+
 func TestSystem(t *testing.T) {
 	c := New(System(), noon.AddDate(-20, 0, 0))
 	a := c.Now()
