@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -49,6 +50,10 @@ type attempt struct {
 
 // fail keeps the first reason why the connection cannot go on.
 func (a *attempt) fail(err error) {
+	if isType[ErrInternal](err) {
+		// This runs while the panic unwinds, so the stack still shows where it came from.
+		a.cfg.Log.Error("fault while reading a camera", "host", hostport(a.cfg.URL), "fault", err.Error(), "stack", string(debug.Stack()))
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.fatal == nil {

@@ -71,6 +71,11 @@ func (p paramSets) update(hevc bool, nals [][]byte) (paramSets, bool) {
 	return p, changed
 }
 
+// sameSequence reports whether two differ in their picture parameter sets at most.
+func (p paramSets) sameSequence(o paramSets) bool {
+	return slices.EqualFunc(p.sps, o.sps, bytes.Equal) && slices.EqualFunc(p.vps, o.vps, bytes.Equal)
+}
+
 func (p *paramSets) complete(hevc bool) bool {
 	return len(p.sps) > 0 && len(p.pps) > 0 && (!hevc || len(p.vps) > 0)
 }

@@ -120,6 +120,19 @@ func TestNewParameterSetsMakeANewStream(t *testing.T) {
 	}
 }
 
+func TestPicturesBetweenKeyFramesBringTheirOwnPPS(t *testing.T) {
+	g := newRig(t, h264Media())
+	p := newPacker(t, h264Media().Formats[0], 1400)
+	aus := units(t, "small.h264")
+	g.fill(p, 0, 5, 0)
+	with := append([][]byte{{0x68, 0x55, 0x66}}, aus[5]...)
+	g.at(200*time.Millisecond, g.video, p.pack(with, 5*tick25)...)
+	g.fill(p, 6, 30, 0)
+	if len(g.frames) != 36 || g.frames[0].Stream != g.frames[35].Stream || !sameUnits(g.frames[5].Payload, with) {
+		t.Errorf("%d frames, %+v", len(g.frames), g.stats)
+	}
+}
+
 func TestLoss(t *testing.T) {
 	g := newRig(t, h264Media())
 	p := newPacker(t, h264Media().Formats[0], 30)

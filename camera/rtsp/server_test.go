@@ -160,7 +160,7 @@ func withUDP(c *servedCamera) {
 func itoa(n int) string { return big.NewInt(int64(n)).String() }
 
 // certificate makes a key of its own, as cameras do.
-func certificate(t *testing.T) (tls.Certificate, []byte) {
+func certificate(t testing.TB) (tls.Certificate, []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

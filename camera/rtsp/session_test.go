@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/textproto"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -19,7 +20,13 @@ import (
 	"cardea/camera/frame"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if kind := os.Getenv(lensEnv); kind != "" {
+		lensProcess(kind == "secure")
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // collector is a sink that a test can wait for.
 type collector struct {

@@ -104,7 +104,7 @@ func (v *videoTrack) unit(what verdict, data []byte, ends []int, ts uint32) {
 		v.fresh = true
 	}
 
-	if sets && !v.adopt(nals) {
+	if sets && !v.adopt(nals, key) {
 		r.stats.Damaged++
 		return
 	}
@@ -136,10 +136,11 @@ func (v *videoTrack) unit(what verdict, data []byte, ends []int, ts uint32) {
 }
 
 // adopt takes over changed parameter sets and ends the stream that they do not fit. It reports false when they
-// cannot be read.
-func (v *videoTrack) adopt(nals [][]byte) bool {
+// cannot be read. A picture parameter set between key frames is left to the decoder, which finds it in the payload:
+// some encoders use several in turn, and each would cost the pictures up to the next key frame.
+func (v *videoTrack) adopt(nals [][]byte, key bool) bool {
 	params, changed := v.params.update(v.hevc, nals)
-	if !changed {
+	if !changed || !key && v.r.stream != nil && params.sameSequence(v.params) {
 		return true
 	}
 	if params.complete(v.hevc) {
