@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cardea/store/migration"
@@ -42,6 +43,9 @@ type DB struct {
 	once      sync.Once
 	followers followers
 	id        ID
+
+	logFollowers followers
+	logFault     atomic.Pointer[logFault]
 }
 
 // Open locks the data directory, checks the database as far as that takes no scan, brings it to the newest schema (after
@@ -200,6 +204,7 @@ func (db *DB) Close() error {
 	db.once.Do(func() {
 		close(db.closed)
 		db.followers.close()
+		db.logFollowers.close()
 		var idle []*session
 		for range readers { // waits for those in use; they are not put back
 			idle = append(idle, <-db.readers)

@@ -183,7 +183,7 @@ func (db *DB) DropEvents(ctx context.Context, before time.Time, limit int) (n in
 	return db.take(ctx, `DELETE FROM event WHERE no IN (SELECT no FROM event WHERE start < ? ORDER BY start LIMIT ?)`, micros(before), limit)
 }
 
-// followers are those who want to be woken up when events were committed.
+// followers are those who want to be woken up when events, or records of a log, were committed.
 type followers struct {
 	mu   sync.Mutex
 	all  map[chan struct{}]struct{}
@@ -192,8 +192,9 @@ type followers struct {
 
 // Follow gives a channel that gets a value after events were committed; several commits may give one value. It says only
 // that there is news: read it with EventsAfter. stop ends it; after Close the channel is closed.
-func (db *DB) Follow() (news <-chan struct{}, stop func()) {
-	f := &db.followers
+func (db *DB) Follow() (news <-chan struct{}, stop func()) { return db.followers.follow() }
+
+func (f *followers) follow() (news <-chan struct{}, stop func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	bell := make(chan struct{}, 1)
@@ -205,15 +206,14 @@ func (db *DB) Follow() (news <-chan struct{}, stop func()) {
 		f.all = map[chan struct{}]struct{}{}
 	}
 	f.all[bell] = struct{}{}
-	return bell, func() {
+	return bell, sync.OnceFunc(func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		delete(f.all, bell)
-	}
+	})
 }
 
-func (db *DB) wake() {
-	f := &db.followers
+func (f *followers) wake() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for bell := range f.all {

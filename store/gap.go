@@ -91,11 +91,18 @@ func closeGap(t *tx, camera, end int64) error {
 	if _, err := t.exec(`DELETE FROM gap WHERE camera_no = ? AND "end" IS NULL AND start >= ?`, camera, end); err != nil {
 		return err
 	}
-	_, err := t.exec(`UPDATE gap SET "end" = ? WHERE camera_no = ? AND "end" IS NULL`, end, camera)
+	open, err := list(t, scanGap, gapColumns+`WHERE gap.camera_no = ? AND gap."end" IS NULL`, camera)
+	if err != nil || len(open) == 0 {
+		return err
+	}
+	open[0].End = fromMicros(end)
+	t.logGap(&open[0])
+	_, err = t.exec(`UPDATE gap SET "end" = ? WHERE camera_no = ? AND "end" IS NULL`, end, camera)
 	return err
 }
 
 func putGap(t *tx, camera int64, gap *Gap) error {
+	t.logGap(gap)
 	_, err := t.exec(`INSERT INTO gap (camera_no, start, "end", reason, detail) VALUES (?1, ?2, ?3, ?4, ?5)
 		ON CONFLICT (camera_no, start) DO UPDATE SET "end" = ?3, reason = ?4, detail = ?5`,
 		camera, micros(gap.Start), orNull(gap.End), gap.Reason, gap.Detail)

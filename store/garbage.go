@@ -38,6 +38,9 @@ func (db *DB) DeleteClips(ctx context.Context, ids []ID, reason string) (n int, 
 			if _, err := t.exec(`DELETE FROM clip WHERE id = ?`, id); err != nil {
 				return err
 			}
+			t.logFootage(LogRecord{
+				Action: ActionDeletion, Start: timeText(c.Start), End: timeText(c.End), Bytes: c.Bytes, SHA256: hexText(c.SHA256), Reason: reason,
+			}, c.Camera, c.ID)
 			n++
 			bytes += c.Bytes
 		}

@@ -181,6 +181,7 @@ func (db *DB) sample(ctx context.Context) error {
 			`SELECT count(*) FROM (SELECT max(id) FROM clip)`, `SELECT count(*) FROM (SELECT * FROM clip LIMIT 1)`,
 			`SELECT count(*) FROM (SELECT * FROM clip ORDER BY camera_no DESC, start DESC LIMIT 1)`,
 			`SELECT count(*) FROM (SELECT max(seq) FROM event)`, `SELECT count(*) FROM (SELECT * FROM gap LIMIT 1)`,
+			`SELECT count(*) FROM (SELECT * FROM log_record LIMIT 1)`,
 		} {
 			var count int64
 			if err := t.one(sql.ErrNoRows, query, nil, &count); err != nil {

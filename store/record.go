@@ -152,6 +152,7 @@ func (db *DB) settle(ctx context.Context, end ClosedClip, state ClipState) (c Cl
 		if _, err := t.exec(`DELETE FROM open_part WHERE clip = ?`, c.ID); err != nil {
 			return err
 		}
+		t.logClip(&c, map[ClipState]string{ClipClosed: "closed", ClipTorn: "torn"}[state])
 		if end.Event == nil {
 			return nil
 		}

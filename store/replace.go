@@ -44,7 +44,9 @@ func (db *DB) ReplaceClip(ctx context.Context, id ID) (c Clip, err error) {
 		if _, err := t.exec(`DELETE FROM replacement WHERE clip = ?`, id); err != nil {
 			return err
 		}
-		c, err = clip(t, id)
+		if c, err = clip(t, id); err == nil {
+			t.logClip(&c, "salvaged")
+		}
 		return err
 	})
 	return c, err

@@ -73,6 +73,7 @@ type tx struct {
 	db  *DB
 	// events counts the rows of event that were added or changed, for the wake-up after the commit.
 	events int
+	logged bool // a record was appended to a log
 }
 
 // statement prepares query once a connection. Queries are constants, so there are few of them.
@@ -162,7 +163,10 @@ func (db *DB) write(ctx context.Context, fn func(*tx) error) error {
 		return db.explain(err)
 	}
 	if t.events > 0 {
-		db.wake()
+		db.followers.wake()
+	}
+	if t.logged {
+		db.logFollowers.wake()
 	}
 	return nil
 }
