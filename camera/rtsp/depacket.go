@@ -60,11 +60,11 @@ func (a *assembler) push(payload []byte, ts uint32, marker, lost bool) {
 		}
 	}
 	if a.open && ts != a.ts {
-		if a.slices || a.bad != whole {
-			a.flush()
-		} else if a.partial {
+		if a.partial { // Its end never came.
 			a.partial = false
-			a.bad = damaged
+			a.bad = max(a.bad, damaged)
+		}
+		if a.slices || a.bad != whole {
 			a.flush()
 		}
 	}

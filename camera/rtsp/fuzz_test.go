@@ -3,9 +3,13 @@ package rtsp
 import (
 	"bytes"
 	"io"
+	"net/url"
+	"runtime/debug"
 	"testing"
 	"time"
 
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
+	"github.com/bluenviron/gortsplib/v4/pkg/conn"
 	"github.com/pion/rtp"
 
 	"cardea/camera/frame"
@@ -138,7 +142,11 @@ func FuzzReceiver(f *testing.F) {
 			data = data[2+n:]
 			func() {
 				// Faults of the libraries below are survived by demux; ours must not be among them.
-				defer func() { _ = recover() }()
+				defer func() {
+					if r := recover(); r != nil && ours(debug.Stack()) {
+						t.Fatalf("%v\n%s", r, debug.Stack())
+					}
+				}()
 				switch channel {
 				case 0:
 					g.rtp(g.video, payload)
@@ -154,6 +162,46 @@ func FuzzReceiver(f *testing.F) {
 			g.mu.Unlock()
 		}
 		growing(t, g.frames)
+	})
+}
+
+// ours reports whether a panic came from this package and not from below it.
+func ours(stack []byte) bool {
+	_, after, _ := bytes.Cut(stack, []byte("\npanic("))
+	lines := bytes.SplitN(after, []byte("\n"), 6)
+	for _, l := range lines[min(2, len(lines)):] {
+		if !bytes.HasPrefix(l, []byte("runtime.")) && !bytes.HasPrefix(l, []byte("\t")) {
+			return bytes.HasPrefix(l, []byte("cardea/"))
+		}
+	}
+	return false
+}
+
+// FuzzAnswer reads RTSP messages as the library does on a goroutine of its own, where a panic could not be caught.
+func FuzzAnswer(f *testing.F) {
+	f.Add([]byte("RTSP/1.0 200 OK\r\nCSeq: 1\r\nSession: a;timeout=60\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=1234\r\n\r\n"))
+	f.Add([]byte("RTSP/1.0 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"a\", nonce=\"b\", algorithm=SHA-256\r\n\r\n"))
+	f.Add([]byte("RTSP/1.0 302 Found\r\nLocation: rtsp://a:b@c/d\r\n\r\nOPTIONS * RTSP/1.0\r\nCSeq: 5\r\n\r\n"))
+	f.Add([]byte("RTSP/1.0 200 OK\r\nContent-Type: application/sdp\r\nContent-Length: 219\r\n\r\n" + h264SDP))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d := newTestDemux(&pieces{data: data}, func(byte, []byte) {})
+		c := conn.NewConn(struct {
+			io.Reader
+			io.Writer
+		}{d, io.Discard})
+		a := &attempt{cfg: Config{URL: &url.URL{Host: "x"}}.withDefaults()}
+		for {
+			what, err := c.Read()
+			if err != nil {
+				return
+			}
+			if res, ok := what.(*base.Response); ok {
+				a.vet(res)
+				if a.redirect != nil && a.redirect.User != nil {
+					t.Fatal("credentials of a redirect were taken over")
+				}
+			}
+		}
 	})
 }
 
