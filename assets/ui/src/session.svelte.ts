@@ -1,5 +1,5 @@
 /** Who is signed in, on which box, with which vaults. */
-import { call, get, type Outcome, type Problem, whenSignedOut } from './api/client';
+import { get, post, remove, type Outcome, type Problem, whenSignedOut } from './api/client';
 import type { Session, Setup, User, Vault } from './api/types';
 import { keys } from './vault/keys.svelte';
 
@@ -14,7 +14,8 @@ class State {
   /** The last sign-in used a recovery code, so the person should know it is spent. */
   recoveryCodeUsed = $state(false);
 
-  private password: { salt: Uint8Array<ArrayBuffer>; digest: string } | undefined;
+  /** A digest of the password that was used to sign in, unless the page was loaded since. */
+  private password = $state.raw<{ salt: Uint8Array<ArrayBuffer>; digest: string }>();
 
   /** The vault that new recordings go to. */
   get vault(): Vault | undefined {
@@ -22,7 +23,7 @@ class State {
   }
 
   async load(): Promise<void> {
-    const setup = await get<Setup>('/setup');
+    const setup = await get('/api/setup');
     if (!setup.ok) {
       this.problem = setup.problem;
       this.stage = 'unreachable';
@@ -33,7 +34,7 @@ class State {
       this.stage = 'unclaimed';
       return;
     }
-    const session = await get<Session>('/session');
+    const session = await get('/api/session');
     if (session.ok) await this.enter(session.value);
     else if (session.problem?.status === 401) this.stage = 'signed-out';
     else {
@@ -43,7 +44,7 @@ class State {
   }
 
   async signIn(name: string, password: string, totp: string): Promise<Outcome<Session>> {
-    const session = await call<Session>('POST', '/session', { body: { name, password, totp } });
+    const session = await post('/api/session', { body: { name, password, totp } });
     if (session.ok) {
       await this.rememberPassword(password);
       await this.enter(session.value);
@@ -61,13 +62,13 @@ class State {
   }
 
   async loadVaults(): Promise<void> {
-    const vaults = await get<Vault[]>('/vaults');
+    const vaults = await get('/api/vaults');
     if (vaults.ok) this.vaults = vaults.value;
   }
 
   async signOut(): Promise<Problem | undefined> {
     await keys.lock();
-    const done = await call('DELETE', '/session');
+    const done = await remove('/api/session');
     if (!done.ok && done.problem && done.problem.status !== 401) return done.problem;
     this.leave();
     return undefined;
@@ -86,6 +87,10 @@ class State {
   async rememberPassword(password: string): Promise<void> {
     const salt = crypto.getRandomValues(new Uint8Array(16));
     this.password = { salt, digest: await digest(salt, password) };
+  }
+
+  get knowsPassword(): boolean {
+    return this.password !== undefined;
   }
 
   async isPassword(text: string): Promise<boolean> {

@@ -1,7 +1,9 @@
 /**
  * The one way to the box. Every call ends in one of three ways: a value, aborted, or a problem document (RFC 9457) that
- * is shown to the person. Nothing is thrown.
+ * is shown to the person. Nothing is thrown. Paths, parameters, bodies and answers are those of the box's OpenAPI
+ * document, from which schema.ts is made.
  */
+import type { paths } from './schema';
 
 /** RFC 9457. `status` is 0 where the box was not reached. */
 export interface Problem {
@@ -15,8 +17,41 @@ export interface Problem {
 
 export type Outcome<T> = { ok: true; value: T; aborted?: undefined; problem?: undefined } | { ok: false; aborted: true; problem?: undefined } | { ok: false; aborted: false; problem: Problem };
 
-type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
-type Query = Record<string, string | number | undefined>;
+type Method = 'get' | 'post' | 'patch' | 'delete';
+
+/** The paths that know a method. */
+type PathOf<M extends Method> = { [P in keyof paths]: NonNullable<paths[P][M]> extends { responses: unknown } ? P : never }[keyof paths];
+
+type Operation<P extends keyof paths, M extends Method> = NonNullable<paths[P][M]>;
+
+type Json<R> = R extends { content: { 'application/json': infer T } } ? NonNullable<T> : undefined;
+
+/** What a call gives when it succeeds. */
+type Value<Op> = Op extends { responses: infer R }
+  ? R extends { 200: infer Ok }
+    ? Json<Ok>
+    : R extends { 201: infer Created }
+      ? Json<Created>
+      : undefined
+  : never;
+
+type Member<T, K extends string> = T extends { [X in K]?: infer V } ? NonNullable<V> : never;
+/** A property that must be there where its type demands something. */
+type Needed<K extends string, T> = [T] extends [never] ? { [X in K]?: undefined } : object extends T ? { [X in K]?: T } : { [X in K]: T };
+
+/** Parameters of a call. */
+type Options<Op> = { signal?: AbortSignal } & Needed<'path', Member<Member<Op, 'parameters'>, 'path'>> &
+  Needed<'query', Member<Member<Op, 'parameters'>, 'query'>> &
+  Needed<'body', Op extends { requestBody?: { content: { 'application/json': infer B } } } ? B : never>;
+
+type Arguments<Op> = object extends Options<Op> ? [options?: Options<Op>] : [options: Options<Op>];
+
+interface Loose {
+  path?: Record<string, unknown>;
+  query?: Record<string, unknown>;
+  body?: unknown;
+  signal?: AbortSignal;
+}
 
 let onSignedOut: () => void = () => undefined;
 
@@ -31,13 +66,13 @@ const unreachable: Problem = {
   detail: 'The box cannot be reached. Is it on, and are you on its network?',
 };
 
-/** Calls the API. `path` starts behind /api. */
-export async function call<T>(method: Method, path: string, options: { query?: Query; body?: unknown; signal?: AbortSignal } = {}): Promise<Outcome<T>> {
-  const url = new URL(`/api${path}`, location.origin);
+async function call<T>(method: Method, template: string, options: Loose = {}): Promise<Outcome<T>> {
+  const path = template.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(options.path?.[name])));
+  const url = new URL(path, location.origin);
   for (const [name, value] of Object.entries(options.query ?? {})) {
     if (value !== undefined) url.searchParams.set(name, String(value));
   }
-  const init: RequestInit = { method, headers: { Accept: 'application/json' }, credentials: 'same-origin', cache: 'no-store' };
+  const init: RequestInit = { method: method.toUpperCase(), headers: { Accept: 'application/json' }, credentials: 'same-origin', cache: 'no-store' };
   if (options.signal) init.signal = options.signal;
   if (options.body !== undefined) {
     init.body = JSON.stringify(options.body);
@@ -46,9 +81,10 @@ export async function call<T>(method: Method, path: string, options: { query?: Q
   try {
     const response = await fetch(url, init);
     const text = await response.text();
-    if (response.ok) return { ok: true, value: (text ? JSON.parse(text) : undefined) as T };
+    // An empty list may come as null.
+    if (response.ok) return { ok: true, value: (text ? (JSON.parse(text) ?? []) : undefined) as T };
     const problem = problemOf(response, text);
-    if (problem.status === 401 && path !== '/session') onSignedOut();
+    if (problem.status === 401 && path !== '/api/session') onSignedOut();
     return { ok: false, aborted: false, problem };
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') return { ok: false, aborted: true };
@@ -77,7 +113,18 @@ function problemOf(response: Response, text: string): Problem {
   return problem;
 }
 
-export const get = <T>(path: string, query?: Query, signal?: AbortSignal) => call<T>('GET', path, { query, signal });
-export const post = <T>(path: string, body: unknown, signal?: AbortSignal) => call<T>('POST', path, { body, signal });
-export const patch = <T>(path: string, body: unknown) => call<T>('PATCH', path, { body });
-export const remove = <T = void>(path: string, query?: Query) => call<T>('DELETE', path, { query });
+export function get<P extends PathOf<'get'>>(path: P, ...[options]: Arguments<Operation<P, 'get'>>): Promise<Outcome<Value<Operation<P, 'get'>>>> {
+  return call('get', path, options as Loose | undefined);
+}
+
+export function post<P extends PathOf<'post'>>(path: P, ...[options]: Arguments<Operation<P, 'post'>>): Promise<Outcome<Value<Operation<P, 'post'>>>> {
+  return call('post', path, options as Loose | undefined);
+}
+
+export function patch<P extends PathOf<'patch'>>(path: P, ...[options]: Arguments<Operation<P, 'patch'>>): Promise<Outcome<Value<Operation<P, 'patch'>>>> {
+  return call('patch', path, options as Loose | undefined);
+}
+
+export function remove<P extends PathOf<'delete'>>(path: P, ...[options]: Arguments<Operation<P, 'delete'>>): Promise<Outcome<Value<Operation<P, 'delete'>>>> {
+  return call('delete', path, options as Loose | undefined);
+}

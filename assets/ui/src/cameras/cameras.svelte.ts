@@ -8,7 +8,7 @@ class State {
   problem = $state<Problem>();
 
   async load(): Promise<void> {
-    const answer = await get<Camera[]>('/cameras');
+    const answer = await get('/api/cameras');
     if (answer.ok) {
       this.list = [...answer.value].sort((a, b) => a.position - b.position || a.name.localeCompare(b.name));
       this.problem = undefined;

@@ -21,12 +21,15 @@ const reasons: Record<string, string> = {
   clock: 'The clock of the box was set',
 };
 
+const lower = (text: string) => text.charAt(0).toLowerCase() + text.slice(1);
+
 /** What a camera does right now, and how good that is. */
 export function cameraState(camera: Camera): { text: string; tone: 'good' | 'warn' | 'danger' | '' } {
   if (camera.state.phase === 'streaming') return { text: 'Online', tone: 'good' };
   if (camera.state.phase === 'connecting') return { text: 'Connecting', tone: '' };
   if (camera.state.phase === 'refused') return { text: 'Refused', tone: 'danger' };
-  if (camera.state.phase === 'off') return { text: 'Off', tone: '' };
+  if (camera.state.phase === 'unusable') return { text: 'Unusable stream', tone: 'danger' };
+  if (camera.state.phase === 'stopped') return { text: 'Off', tone: '' };
   return { text: `Offline since ${moment(camera.state.since)}`, tone: 'danger' };
 }
 
@@ -37,5 +40,6 @@ export function recordingState(camera: Camera): { text: string; tone: 'good' | '
   const reason = camera.recording.reason;
   if (reason === 'no-vault') return { text: 'Not recording: no vault', tone: 'warn' };
   if (camera.mode === 'event' && (!reason || reason === 'mode-event')) return { text: 'Waiting for an event', tone: '' };
-  return { text: reason ? `Not recording: ${reasonText(reason).toLowerCase()}` : 'Not recording', tone: 'warn' };
+  if (!reason) return { text: 'About to record', tone: '' };
+  return { text: `Not recording: ${lower(reasonText(reason))}`, tone: 'warn' };
 }

@@ -6,7 +6,7 @@ class State {
   now = $state<Health>();
 
   async load(): Promise<void> {
-    const answer = await get<Health>('/health');
+    const answer = await get('/api/health');
     if (answer.ok) this.now = answer.value;
   }
 }

@@ -138,7 +138,7 @@ export class Playback {
   /** The clips from a moment on, oldest first. */
   private async list(wall: number, signal: AbortSignal): Promise<ClipRow[]> {
     const query = { camera: this.camera, from: new Date(wall).toISOString(), to: new Date(wall + dayMilliseconds).toISOString(), limit: 50 };
-    const answer = await get<ClipRow[]>('/clips', query, signal);
+    const answer = await get('/api/clips', { query, signal });
     if (!answer.ok) throw new Error(answer.problem?.detail ?? 'Stopped.');
     return answer.value.filter((c) => Date.parse(c.end) > wall).sort((a, b) => a.start.localeCompare(b.start));
   }
@@ -146,7 +146,7 @@ export class Playback {
   private async detail(id: string, signal: AbortSignal): Promise<Clip> {
     const known = this.known.get(id);
     if (known) return known;
-    const answer = await get<Clip>(`/clips/${id}`, undefined, signal);
+    const answer = await get('/api/clips/{id}', { path: { id }, signal });
     if (!answer.ok) throw new Error(answer.problem?.detail ?? 'Stopped.');
     if (!answer.value.open) this.known.set(id, answer.value);
     return answer.value;

@@ -1,7 +1,7 @@
 /** The page's side of the key worker: asks, and knows which vaults are open. It never sees an identity but for the kit. */
 import workerUrl from './worker.ts?worker&url';
 import { get, post, remove, type Problem } from '../api/client';
-import type { Grant, Vault } from '../api/types';
+import type { Vault } from '../api/types';
 import { scriptUrl } from '../trusted';
 import { fromBase64, toBase64 } from './base64';
 import type { Failure, Input, Operation, Output, Response } from './protocol';
@@ -94,7 +94,7 @@ class Keys {
 
   /** Opens a vault with its passphrase. The passphrase goes to the worker and nowhere else. */
   async unlock(vault: Vault, passphrase: string): Promise<'open' | 'wrong' | Problem> {
-    const grants = await get<Grant[]>(`/vaults/${vault.id}/grants`);
+    const grants = await get('/api/vaults/{id}/grants', { path: { id: vault.id } });
     if (!grants.ok) return grants.problem ?? { title: 'Stopped', status: 0, detail: 'Stopped.' };
     for (const grant of grants.value) {
       if (grant.kind !== 'passphrase' || !grant.wrapped) continue;
@@ -118,7 +118,7 @@ class Keys {
   async unlockRemembered(vaults: Vault[]): Promise<void> {
     for (const vault of vaults) {
       if (!localStorage.getItem(rememberKey(vault.id)) || this.isOpen(vault.id)) continue;
-      const grants = await get<Grant[]>(`/vaults/${vault.id}/grants`);
+      const grants = await get('/api/vaults/{id}/grants', { path: { id: vault.id } });
       if (!grants.ok) continue;
       const id = localStorage.getItem(rememberKey(vault.id));
       const grant = grants.value.find((g) => g.id === id && g.wrapped);
@@ -135,9 +135,28 @@ class Keys {
   /** Lets this device open an unlocked vault without the passphrase from now on. */
   async remember(vault: Vault): Promise<Problem | undefined> {
     const { wrapped } = await this.ask('remember', { vault: vault.id, recipient: vault.recipient });
-    const made = await post<Grant>(`/vaults/${vault.id}/grants`, { kind: 'device', label: deviceLabel(), wrapped: toBase64(wrapped) });
+    const made = await post('/api/vaults/{id}/grants', {
+      path: { id: vault.id },
+      body: { kind: 'device', label: deviceLabel(), wrapped: toBase64(wrapped) },
+    });
     if (!made.ok) return made.problem;
     localStorage.setItem(rememberKey(vault.id), made.value.id);
+    return undefined;
+  }
+
+  /** Puts another passphrase in the place of the old one. Recordings stay as they are: the key is the same. */
+  async changePassphrase(vault: Vault, passphrase: string): Promise<Problem | undefined> {
+    const old = await get('/api/vaults/{id}/grants', { path: { id: vault.id } });
+    if (!old.ok) return old.problem;
+    const { wrapped } = await this.ask('rewrap', { vault: vault.id, passphrase });
+    // First the new one, so that there is always one that works.
+    const made = await post('/api/vaults/{id}/grants', { path: { id: vault.id }, body: { kind: 'passphrase', wrapped: toBase64(wrapped) } });
+    if (!made.ok) return made.problem;
+    for (const grant of old.value) {
+      if (grant.kind !== 'passphrase') continue;
+      const gone = await remove('/api/vaults/{id}/grants/{grant}', { path: { id: vault.id, grant: grant.id } });
+      if (!gone.ok) return gone.problem;
+    }
     return undefined;
   }
 
@@ -147,7 +166,7 @@ class Keys {
 
   /** Ends a device grant, on the box and here. */
   async forget(vault: string, grant: string): Promise<Problem | undefined> {
-    const done = await remove(`/vaults/${vault}/grants/${grant}`);
+    const done = await remove('/api/vaults/{id}/grants/{grant}', { path: { id: vault, grant } });
     if (!done.ok && done.problem?.status !== 404) return done.problem;
     if (this.remembered(vault) === grant) await this.forgetHere(vault);
     return undefined;

@@ -24,6 +24,8 @@ export interface Protocol {
   unlockDevice: { in: { vault: string; recipient: string; wrapped: Uint8Array }; out: { opened: boolean } };
   /** Drops this browser's key: what `remember` gave is worthless from now on. */
   forget: { in: { vault: string }; out: object };
+  /** Seals the identity of an unlocked vault with another passphrase. */
+  rewrap: { in: { vault: string; passphrase: string }; out: { wrapped: Uint8Array } };
   lock: { in: object; out: object };
   /** Somebody is there: the idle timer starts anew. */
   touch: { in: object; out: object };

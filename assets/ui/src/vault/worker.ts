@@ -51,8 +51,7 @@ function lock(): void {
 }
 
 async function unseal(vault: string, header: Uint8Array): Promise<Uint8Array> {
-  const identity = identities.get(vault);
-  if (!identity) throw new LockedError();
+  const identity = held(vault);
   const age = new Decrypter();
   age.addIdentity(identity);
   try {
@@ -100,6 +99,12 @@ async function accept(vault: string, recipient: string, identity: string | undef
   return { opened: true };
 }
 
+function held(vault: string): string {
+  const identity = identities.get(vault);
+  if (!identity) throw new LockedError();
+  return identity;
+}
+
 function made(): { identity: string; recipient: string } {
   if (!pending) throw new LockedError();
   return pending;
@@ -133,9 +138,7 @@ const operations: { [K in Operation]: (input: Input<K>, signal: AbortSignal) => 
     return accept(vault, recipient, findIdentity(text));
   },
   async remember({ vault }) {
-    const identity = identities.get(vault);
-    if (!identity) throw new LockedError();
-    return { wrapped: await sealForDevice(vault, identity) };
+    return { wrapped: await sealForDevice(vault, held(vault)) };
   },
   async unlockDevice({ vault, recipient, wrapped }) {
     return accept(vault, recipient, await openForDevice(vault, wrapped));
@@ -143,6 +146,9 @@ const operations: { [K in Operation]: (input: Input<K>, signal: AbortSignal) => 
   async forget({ vault }) {
     await forgetDevice(vault);
     return {};
+  },
+  async rewrap({ vault, passphrase }) {
+    return { wrapped: await wrap(held(vault), passphrase) };
   },
   async lock() {
     lock();

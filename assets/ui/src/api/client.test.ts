@@ -1,0 +1,62 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { get, post, remove, whenSignedOut } from './client';
+
+const answer = (status: number, body: unknown, headers: Record<string, string> = {}) =>
+  vi.fn(async (..._: Parameters<typeof fetch>) => new Response(status === 204 ? null : typeof body === 'string' ? body : JSON.stringify(body), { status, headers }));
+
+function box(reply: typeof fetch): void {
+  vi.stubGlobal('fetch', reply);
+}
+
+beforeEach(() => vi.stubGlobal('location', { origin: 'https://box.test' }));
+afterEach(() => vi.unstubAllGlobals());
+
+test('a call fills in path and query and gives the value', async () => {
+  const reply = answer(200, [{ id: 'a' }]);
+  box(reply);
+  expect(await get('/api/clips', { query: { camera: 'x y', from: '2026-01-01T00:00:00Z', to: '2026-01-02T00:00:00Z', limit: 5 } })).toEqual({ ok: true, value: [{ id: 'a' }] });
+  expect(String(reply.mock.calls[0]?.[0])).toBe('https://box.test/api/clips?camera=x+y&from=2026-01-01T00%3A00%3A00Z&to=2026-01-02T00%3A00%3A00Z&limit=5');
+  await get('/api/cameras/{id}', { path: { id: '../x' } });
+  expect(String(reply.mock.calls[1]?.[0])).toBe('https://box.test/api/cameras/..%2Fx');
+});
+
+test('an empty list and an empty answer', async () => {
+  box(answer(200, 'null'));
+  expect(await get('/api/cameras')).toEqual({ ok: true, value: [] });
+  box(answer(204, ''));
+  expect(await remove('/api/session')).toEqual({ ok: true, value: undefined });
+});
+
+test('a problem document arrives with what helps', async () => {
+  box(answer(429, { title: 'Too many tries', status: 429, detail: 'Wait.' }, { 'Retry-After': '7' }));
+  const result = await post('/api/session', { body: { name: 'a', password: 'b', totp: 'c' } });
+  expect(result).toMatchObject({ ok: false, aborted: false, problem: { title: 'Too many tries', detail: 'Wait.', retryAfter: 7 } });
+  box(answer(422, { title: 'Invalid', detail: 'validation failed', errors: [{ message: 'name is too long', location: 'body.name' }] }));
+  expect((await get('/api/cameras')).problem?.detail).toBe('validation failed (name is too long)');
+});
+
+test('a page of a proxy and no answer at all become problems, too', async () => {
+  box(answer(502, '<html>'));
+  expect((await get('/api/cameras')).problem).toMatchObject({ status: 502 });
+  box(async () => {
+    throw new TypeError('Failed to fetch');
+  });
+  expect((await get('/api/cameras')).problem).toMatchObject({ status: 0, title: 'No connection' });
+});
+
+test('aborted is not a problem', async () => {
+  box(async () => {
+    throw new DOMException('stopped', 'AbortError');
+  });
+  expect(await get('/api/cameras')).toEqual({ ok: false, aborted: true });
+});
+
+test('a lost session is told once the box says so, but not for a wrong password', async () => {
+  const lost = vi.fn();
+  whenSignedOut(lost);
+  box(answer(401, { title: 'Sign in' }));
+  await post('/api/session', { body: { name: 'a', password: 'b', totp: 'c' } });
+  expect(lost).not.toHaveBeenCalled();
+  await get('/api/cameras');
+  expect(lost).toHaveBeenCalledOnce();
+});
