@@ -224,6 +224,13 @@ func (n *NVR) RemoveCamera(ctx context.Context, actor store.Actor, id store.ID, 
 	}
 	n.log.InfoContext(ctx, "camera removed", "by", actor.Name, "camera", id.String(), "clips", map[bool]string{true: "deleted", false: "kept"}[deleteClips])
 	n.sizeCaches()
+	n.lookForVault(ctx)
+	n.mu.Lock()
+	running := n.running != nil
+	n.mu.Unlock()
+	if !running {
+		return n.keeper.Pass(ctx)
+	}
 	n.keeper.Wake()
 	return nil
 }

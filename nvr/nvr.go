@@ -162,12 +162,24 @@ func (n *NVR) Run(ctx context.Context) error {
 	n.mu.Lock()
 	n.running = nil
 	n.mu.Unlock()
-	n.cameras.Wait()
+	stopped := make(chan struct{})
+	go func() {
+		n.cameras.Wait()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(cameraPatience): // a camera that does not let go must not cost the clips of the others
+	}
 	stopRecorder()
 	err := disk.Wait()
+	<-stopped
 	stopEvents()
 	return errors.Join(err, g.Wait())
 }
+
+// cameraPatience is how long the end of the program waits for cameras before it finishes the clips.
+const cameraPatience = time.Second
 
 // start runs a camera as long as ctx lasts. The caller holds n.mu.
 func (n *NVR) start(ctx context.Context, r *runner) {

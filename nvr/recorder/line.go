@@ -100,18 +100,35 @@ type trouble struct {
 // Add starts a line. The Recorder need not run yet. The caller closes the line.
 func (r *Recorder) Add(cfg LineConfig) *Line {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	n := r.lines
 	r.lines++
-	r.mu.Unlock()
 	// The golden ratio spreads any number of cameras evenly over a clip's length.
 	_, part := math.Modf(float64(n) * 0.6180339887)
 	l := &Line{
-		r: r, slot: r.slots[n%slots], cfg: cfg, want: cfg.Settings, done: make(chan struct{}),
+		r: r, slot: r.emptiest(), cfg: cfg, want: cfg.Settings, done: make(chan struct{}),
 		stagger: time.Duration(part * float64(r.cfg.Length)),
 		log:     r.cfg.Log.With("camera", cfg.Camera.String()),
 	}
 	l.slot.add(l)
 	return l
+}
+
+// emptiest chooses the slot of a new line: the first that is not full, else the one with the fewest.
+func (r *Recorder) emptiest() *slot {
+	best, least := r.slots[0], math.MaxInt
+	for _, s := range r.slots {
+		s.mu.Lock()
+		n := len(s.lines)
+		s.mu.Unlock()
+		if n < perSlot {
+			return s
+		}
+		if n < least {
+			best, least = s, n
+		}
+	}
+	return best
 }
 
 // Set changes the settings. Another vault or switching sound begins a new clip at the next key frame; the rest takes

@@ -8,7 +8,8 @@
 // # The tick
 //
 // One period (720 ms by default) has eight slots; each camera is handled once a period, in its slot: take what has
-// arrived, cut it into parts, seal, one write, one fdatasync, then one transaction for all cameras of the slot. Only
+// arrived, cut it into parts, seal, one write, one fdatasync, then one transaction for all cameras of the slot. A slot
+// takes four cameras before the next one is used, and more when all are full. Only
 // then is a part known to anybody. So a kill or a power cut costs what arrived since the last tick, and the last,
 // unfinished chunk of the age file. Nothing wakes up for a single frame.
 //
@@ -38,8 +39,13 @@ import (
 	"cardea/store/disk"
 )
 
-// slots is how many shares a period has. Cameras of one slot share a transaction.
-const slots = 8
+const (
+	// slots is how many shares a period has.
+	slots = 8
+	// perSlot is how many cameras a slot takes before the next one is used: they share a transaction, which saves more than
+	// spreading them would.
+	perSlot = 4
+)
 
 // Config says where clips go and how they are cut. DB and Files are required.
 type Config struct {
@@ -71,7 +77,7 @@ type Recorder struct {
 	slots [slots]*slot
 
 	mu     sync.Mutex
-	lines  int
+	lines  int                // added so far
 	torn   []store.ID         // clips given up, to be settled
 	late   []store.ClosedClip // complete clips whose rows could not be closed
 	alarms map[string]string
