@@ -48,7 +48,7 @@ type box struct {
 	prefix string // of the paths of clips in listings
 }
 
-// open builds the parts in order; Close undoes it in reverse. clips may be empty: then it is the directory used last.
+// open builds the parts in order; Close undoes it in reverse. clips may be empty: then it is DATA/clips.
 func open(ctx context.Context, dir, clips string, log *slog.Logger) (_ *box, err error) {
 	b := &box{dir: dir}
 	defer func() {
@@ -56,30 +56,53 @@ func open(ctx context.Context, dir, clips string, log *slog.Logger) (_ *box, err
 			err = errors.Join(err, b.Close())
 		}
 	}()
-	if b.db, err = store.Open(ctx, store.Config{Dir: dir, Log: log.With("part", "store")}); err != nil {
+	if b.db, err = store.Open(ctx, store.Config{Dir: dir, Now: b.now, Log: log.With("part", "store")}); err != nil {
 		return nil, err
 	}
 	b.dir = b.db.Dir()
 	if b.key, err = vault.LoadBoxKey(filepath.Join(b.dir, "keys", "box.key")); err != nil {
 		return nil, err
 	}
-	own := filepath.Join(b.dir, store.ClipsDir)
-	if clips == "" {
-		if clips, err = b.db.Setting(ctx, store.KeyClipsDir); err != nil && store.ErrorCode(err) != store.NotFound {
+	if clips == lastUsed {
+		if clips, err = b.lastClips(ctx); err != nil {
 			return nil, err
 		}
-	}
-	if clips == "" || clips == own {
-		clips, b.prefix = own, store.ClipsDir+"/"
 	}
 	if b.clips, err = b.db.OpenRoot(ctx, clips); err != nil {
 		return nil, err
 	}
+	if b.clips.Dir() == filepath.Join(b.dir, store.ClipsDir) {
+		b.prefix = store.ClipsDir + "/"
+	}
 	if b.nvr, err = nvr.Open(ctx, nvr.Config{DB: b.db, Clips: b.clips, Dir: b.dir, BoxKey: b.key, Log: log.With("part", "nvr")}); err != nil {
 		return nil, err
 	}
-	b.people, err = auth.New(auth.Config{DB: b.db, Seal: b.key, Log: log.With("part", "auth")})
+	b.people, err = auth.New(auth.Config{DB: b.db, Seal: b.key, Now: b.now, Log: log.With("part", "auth")})
 	return b, err
+}
+
+// lastUsed asks open for the clips directory that the NVR used last, for commands that are not told.
+const lastUsed = "\x00"
+
+// lastClips is that directory. Clips in the data directory come first: they may have been moved together with it.
+func (b *box) lastClips(ctx context.Context) (string, error) {
+	if _, err := os.Stat(filepath.Join(b.dir, store.ClipsDir, disk.Marker)); err == nil {
+		return "", nil
+	}
+	last, err := b.db.Setting(ctx, store.KeyClipsDir)
+	if store.ErrorCode(err) == store.NotFound {
+		return "", nil
+	}
+	return last, err
+}
+
+// now is the clock of the box, which never runs behind what it has seen; that of the machine until the recorder, which
+// knows, is open.
+func (b *box) now() time.Time {
+	if b.nvr == nil {
+		return time.Now()
+	}
+	return b.nvr.Now()
 }
 
 // Close gives the directory back.
@@ -97,6 +120,7 @@ func (b *box) Close() error {
 // web is the server of this box; cfg says how it is reached.
 func (b *box) web(cfg web.Config) *web.Server {
 	cfg.NVR, cfg.Auth, cfg.App, cfg.ClipsPrefix, cfg.Version = b.nvr, b.people, assets.Files(), b.prefix, versionText()
+	cfg.Now = b.now
 	return web.New(cfg)
 }
 
@@ -131,7 +155,7 @@ func (e *env) connect(create bool) (client *console.Client, close func() error, 
 
 func (e *env) connectHere(dir string) (*console.Client, func() error, error) {
 	quiet := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	b, err := open(e.ctx, dir, "", quiet)
+	b, err := open(e.ctx, dir, lastUsed, quiet)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,8 +24,8 @@ import (
 
 type serveCommand struct {
 	Listen string   `help:"Address to listen on." default:":8443" env:"CARDEA_LISTEN" placeholder:"ADDR"`
-	Clips  string   `help:"Directory of the clips, on another disk say (default: the one used last, at first DATA/clips)." env:"CARDEA_CLIPS" placeholder:"DIR"`
-	Name   []string `help:"Host name that the NVR answers to besides its addresses; the first is the one people are told." default:"cardea.local" env:"CARDEA_NAME" placeholder:"NAME"`
+	Clips  string   `help:"Directory of the clips, on another disk say (default: DATA/clips)." env:"CARDEA_CLIPS" placeholder:"DIR"`
+	Name   []string `help:"Host name that the NVR answers to besides its addresses; the first is the stable one. An address may follow, which helps in a container." default:"cardea.local" env:"CARDEA_NAME" placeholder:"NAME"`
 	HSTS   bool     `help:"Tell browsers to insist on HTTPS. For an own domain with a public certificate." name:"hsts" env:"CARDEA_HSTS"`
 }
 
@@ -46,12 +47,13 @@ func (c *serveCommand) serve(e *env, dir string, beside func(*box) (runner, erro
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
 
-	authority, err := ca.OpenWeb(ca.Config{Dir: filepath.Join(b.dir, "keys"), Log: e.log.With("part", "ca")})
+	authority, err := ca.OpenWeb(ca.Config{Dir: filepath.Join(b.dir, "keys"), Now: b.now, Log: e.log.With("part", "ca")})
 	if err != nil {
 		return err
 	}
 	secure, err := tls.Open(e.ctx, tls.Config{
-		Issuer: authority, Dir: filepath.Join(b.dir, "keys", "certmagic"), Name: c.Name[0], Names: c.names, Log: e.log.With("part", "tls"),
+		Issuer: authority, Dir: filepath.Join(b.dir, "keys", "certmagic"), Name: c.Name[0], Names: c.names,
+		Now: b.now, Log: e.log.With("part", "tls"),
 	})
 	if err != nil {
 		return err
@@ -135,8 +137,8 @@ func addresses(ln net.Addr, names []string) []string {
 	}
 	hosts := []string{bound.String()}
 	if bound.IsUnspecified() {
-		hosts = lanAddresses()
-		hosts = append(hosts, names[0])
+		// What a person named beside the stable name comes first: a container does not know the address of its host.
+		hosts = append(append(slices.Clone(names[1:]), lanAddresses()...), names[0])
 	}
 	urls := make([]string, len(hosts))
 	for i, host := range hosts {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -24,9 +25,12 @@ import (
 func (f *fixture) withCamera() (cookie string, camera api.Camera, identity *vault.Identity) {
 	f.t.Helper()
 	ctx := context.Background()
-	identity, err := vault.GenerateX25519()
+	// Made beforehand, because wrapping by passphrase is slow on purpose.
+	text, err := os.ReadFile("../store/vault/testdata/x25519.identity")
 	check(f.t, err)
-	wrapped, err := vault.WrapPassphrase(identity, "passphrase of the test vault")
+	identity, err = vault.ParseIdentity(string(text))
+	check(f.t, err)
+	wrapped, err := os.ReadFile("../store/vault/testdata/x25519.wrapped.age")
 	check(f.t, err)
 	var e api.Enrolment
 	check(f.t, f.console.Do(ctx, "POST", "/api/console/setup", map[string]any{
