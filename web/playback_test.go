@@ -131,6 +131,12 @@ func TestClipData(t *testing.T) {
 		t.Errorf("metrics: %d %s", metrics.status, metrics.body)
 	}
 	now := time.Now().UTC()
+	for query, want := range map[string]int{"&limit=1": 1, "&to=" + now.Add(-time.Hour).Format(time.RFC3339): 0} {
+		f.send("GET", "/api/clips?camera="+camera.ID+query, cookie, nil).json(t, &clips)
+		if len(clips) != want {
+			t.Errorf("clips with %s: %d", query, len(clips))
+		}
+	}
 	var line api.Timeline
 	f.send("GET", "/api/timeline?camera="+camera.ID+"&from="+now.Add(-time.Hour).Format(time.RFC3339)+"&to="+now.Add(time.Hour).Format(time.RFC3339), cookie, nil).json(t, &line)
 	if line.Step != 5 || len(line.Spans) != 1 || len(line.Buckets) == 0 {

@@ -30,11 +30,29 @@ func (a *API) clip(c nvr.Clip) Clip {
 	}
 }
 
+// Within is the part of time that a listing covers. It is exported because huma does not see the fields of other ones.
+type Within struct {
+	From time.Time `query:"from" doc:"Not before, RFC 3339"`
+	To   time.Time `query:"to" doc:"Before, RFC 3339"`
+}
+
+// AtMost bounds a listing.
+type AtMost struct {
+	Limit int `query:"limit" minimum:"0" maximum:"10000" doc:"At most so many; 0 for the default of 1000"`
+}
+
+func (l AtMost) or(n int) int {
+	if l.Limit == 0 {
+		return n
+	}
+	return l.Limit
+}
+
 // ClipsRequest says which clips.
 type ClipsRequest struct {
 	Camera string `query:"camera" maxLength:"26"`
-	span
-	limit
+	Within
+	AtMost
 }
 
 // Clips answers GET /api/clips, oldest first.
@@ -100,8 +118,8 @@ type Event struct {
 type EventsRequest struct {
 	Camera string `query:"camera" maxLength:"26"`
 	Kind   string `query:"kind" maxLength:"64"`
-	span
-	limit
+	Within
+	AtMost
 }
 
 // Events answers GET /api/events, newest first.
