@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"cardea/nvr/live"
@@ -101,6 +102,9 @@ func (n *NVR) AddCamera(ctx context.Context, actor store.Actor, c NewCamera) (Ca
 	}
 	n.change.Lock()
 	defer n.change.Unlock()
+	if err := n.note(ctx, actor, "camera.add", store.Access{Object: row.Name, Detail: row.URL}); err != nil {
+		return CameraStatus{}, err
+	}
 	if row, err = n.db.CreateCamera(ctx, row); err != nil {
 		return CameraStatus{}, err
 	}
@@ -128,6 +132,9 @@ func (n *NVR) ChangeCamera(ctx context.Context, actor store.Actor, id store.ID, 
 	defer n.change.Unlock()
 	r, err := n.runner(id)
 	if err != nil {
+		return CameraStatus{}, err
+	}
+	if err := n.note(ctx, actor, "camera.change", store.Access{Camera: id, Detail: c.words()}); err != nil {
 		return CameraStatus{}, err
 	}
 	reconnect := false
@@ -202,6 +209,24 @@ func (n *NVR) apply(row *store.Camera, c CameraChange) error {
 	return nil
 }
 
+// words says for the access log what is changed, without the values.
+func (c CameraChange) words() string {
+	var words []string
+	for _, field := range []struct {
+		name string
+		set  bool
+	}{
+		{"name", c.Name != nil}, {"address", c.URL != nil}, {"fingerprint", c.Fingerprint != nil}, {"transport", c.Transport != nil}, {"mode", c.Mode != nil},
+		{"audio", c.Audio != nil}, {"vault", c.Vault != nil}, {"position", c.Position != nil}, {"pre-roll", c.Preroll != nil}, {"post-roll", c.Postroll != nil},
+		{"retention", c.RetentionDays != nil || c.RetentionBytes != nil},
+	} {
+		if field.set {
+			words = append(words, field.name)
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
 func set[T any](field *T, value *T) {
 	if value != nil {
 		*field = *value
@@ -214,6 +239,10 @@ func (n *NVR) RemoveCamera(ctx context.Context, actor store.Actor, id store.ID, 
 	defer n.change.Unlock()
 	r, err := n.runner(id)
 	if err != nil {
+		return err
+	}
+	kept := map[bool]string{true: "its clips are deleted", false: "its clips are kept"}[deleteClips]
+	if err := n.note(ctx, actor, "camera.remove", store.Access{Camera: id, Detail: kept}); err != nil {
 		return err
 	}
 	if err := r.stop(ctx); err != nil {
@@ -251,6 +280,9 @@ func (n *NVR) Record(ctx context.Context, actor store.Actor, id store.ID, d time
 	if mode == store.ModeOff {
 		return store.Event{}, store.Errorf(store.Conflict, "recording is switched off for this camera; set its mode to event or continuous first")
 	}
+	if err := n.note(ctx, actor, "camera.record", store.Access{Camera: id, Detail: d.String()}); err != nil {
+		return store.Event{}, err
+	}
 	now := n.clock.Now()
 	e, err := n.db.AddEvent(ctx, store.Event{
 		Camera: id, Kind: "manual", Start: now, End: now.Add(d), Source: "person", Data: object(map[string]any{"by": actor.Name}),
@@ -263,9 +295,12 @@ func (n *NVR) Record(ctx context.Context, actor store.Actor, id store.ID, d time
 }
 
 // Watch starts a live view. The caller closes the viewer.
-func (n *NVR) Watch(_ context.Context, _ store.Actor, id store.ID, c live.Config) (*live.Viewer, error) {
+func (n *NVR) Watch(ctx context.Context, actor store.Actor, id store.ID, c live.Config) (*live.Viewer, error) {
 	r, err := n.runner(id)
 	if err != nil {
+		return nil, err
+	}
+	if err := n.noteViewing(ctx, actor, "live", liveGap, store.Access{Camera: id}); err != nil {
 		return nil, err
 	}
 	return live.New(r.hub, c), nil

@@ -61,9 +61,12 @@ func (f *ClipFile) ReadAt(p []byte, off int64) (int, error) {
 func (f *ClipFile) Close() error { return f.file.Close() }
 
 // OpenClip opens the ciphertext of a clip. NotFound, also when the clip was deleted a moment ago.
-func (n *NVR) OpenClip(ctx context.Context, _ store.Actor, id store.ID) (*ClipFile, error) {
+func (n *NVR) OpenClip(ctx context.Context, actor store.Actor, id store.ID) (*ClipFile, error) {
 	c, err := n.Clip(ctx, id)
 	if err != nil {
+		return nil, err
+	}
+	if err := n.noteViewing(ctx, actor, "playback", sessionGap, store.Access{Camera: c.Camera, Clip: id, Start: c.Start, End: c.End}); err != nil {
 		return nil, err
 	}
 	file, err := n.cfg.Clips.Open(c.Path)

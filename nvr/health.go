@@ -16,7 +16,8 @@ func (n *NVR) Settings(ctx context.Context) (Settings, error) {
 	if err != nil {
 		return Settings{}, err
 	}
-	return Settings{RetentionDays: p.Days, RetentionBytes: p.Bytes, MinFreeBytes: p.MinFree}, nil
+	days, err := n.logDays(ctx)
+	return Settings{RetentionDays: p.Days, RetentionBytes: p.Bytes, MinFreeBytes: p.MinFree, LogDays: days}, err
 }
 
 // ChangeSettings changes them at once.
@@ -30,6 +31,14 @@ func (n *NVR) ChangeSettings(ctx context.Context, actor store.Actor, c SettingsC
 	set(&p.Days, c.RetentionDays)
 	set(&p.Bytes, c.RetentionBytes)
 	set(&p.MinFree, c.MinFreeBytes)
+	if err := n.note(ctx, actor, "settings.change", store.Access{Detail: c.words()}); err != nil {
+		return Settings{}, err
+	}
+	if c.LogDays != nil {
+		if err := n.setLogDays(ctx, *c.LogDays); err != nil {
+			return Settings{}, err
+		}
+	}
 	if err := retention.Save(ctx, n.db, p); err != nil {
 		return Settings{}, err
 	}
@@ -83,6 +92,9 @@ func (n *NVR) Stats() Stats {
 
 // Backup makes a sealed backup now and gives its path relative to the clips directory. Without a vault it is a Conflict.
 func (n *NVR) Backup(ctx context.Context, actor store.Actor) (string, error) {
+	if err := n.note(ctx, actor, "backup", store.Access{}); err != nil {
+		return "", err
+	}
 	path, err := n.backup.Make(ctx)
 	n.backedUp(path, err)
 	if err == nil {

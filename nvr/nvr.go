@@ -57,6 +57,7 @@ type NVR struct {
 	backup   *backup.Maker
 	alarms   alarms
 	events   chan event
+	logs     logs
 
 	change sync.Mutex // one use case that changes cameras or vaults at a time
 
@@ -100,6 +101,9 @@ func Open(ctx context.Context, cfg Config) (*NVR, error) {
 		DB: cfg.DB, Files: cfg.Clips, Now: n.clock.Now, Log: cfg.Log, Period: cfg.Period, Length: cfg.Length,
 		MakeSpace: n.keeper.MakeSpace, OnAlarm: n.alarm,
 	})
+	if err := n.openLogs(ctx); err != nil {
+		return nil, fmt.Errorf("open recorder: %w", err)
+	}
 	if err := n.db.SettleReplacements(ctx, cfg.Clips); err != nil && !errors.Is(err, disk.ErrNotMounted) {
 		return nil, fmt.Errorf("open recorder: %w", err)
 	}
@@ -147,6 +151,7 @@ func (n *NVR) Run(ctx context.Context) error {
 	defer stopEvents()
 	var g errgroup.Group
 	g.Go(func() error { return n.storeEvents(storing) })
+	g.Go(func() error { return n.keepLogs(storing) })
 	var disk errgroup.Group
 	disk.Go(func() error { return n.recorder.Run(recording) })
 	disk.Go(func() error { return n.keeper.Run(ctx) })

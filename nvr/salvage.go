@@ -26,6 +26,9 @@ func (n *NVR) ReplaceTorn(ctx context.Context, actor store.Actor, id store.ID, r
 	if tail, ok := vault.PlainSize(c.Bytes - int64(c.HeaderBytes)); ok {
 		whole = tail // the final chunk may have been written before the row could be closed
 	}
+	if err := n.note(ctx, actor, "clip.salvage", store.Access{Camera: c.Camera, Clip: id, Start: c.Start, End: c.End}); err != nil {
+		return Clip{}, err
+	}
 	err = n.cfg.Clips.Replace(c.Path(), func(w io.Writer) error {
 		plan, err := copyWhole(w, r, c.Plain, whole)
 		if err != nil {

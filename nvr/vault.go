@@ -2,6 +2,7 @@ package nvr
 
 import (
 	"context"
+	"strings"
 
 	"cardea/store"
 	"cardea/store/vault"
@@ -32,6 +33,9 @@ func (n *NVR) CreateVault(ctx context.Context, actor store.Actor, v NewVault) (s
 	}
 	n.change.Lock()
 	defer n.change.Unlock()
+	if err := n.note(ctx, actor, "vault.create", store.Access{Object: v.Name, Detail: v.Type}); err != nil {
+		return store.Vault{}, err
+	}
 	made, err := n.db.CreateVault(ctx, store.Vault{Name: v.Name, Type: v.Type, Recipient: recipient.String()}, grants...)
 	if err != nil {
 		return store.Vault{}, err
@@ -71,6 +75,9 @@ func (n *NVR) AddGrant(ctx context.Context, actor store.Actor, id store.ID, g Ne
 	case vault.Bare(g.Wrapped):
 		return store.Grant{}, store.Errorf(store.Invalid, "this is the vault's identity itself; it must never be stored here unwrapped")
 	}
+	if err := n.note(ctx, actor, "grant.add", store.Access{Object: id.String(), Detail: strings.TrimSpace(g.Kind + " " + g.Label)}); err != nil {
+		return store.Grant{}, err
+	}
 	made, err := n.db.AddGrant(ctx, store.Grant{Vault: id, User: actor.User, Kind: g.Kind, Label: g.Label, Wrapped: g.Wrapped})
 	if err == nil {
 		n.log.InfoContext(ctx, "grant added", "by", actor.Name, "vault", id.String(), "kind", g.Kind, "label", g.Label)
@@ -91,6 +98,9 @@ func (n *NVR) RevokeGrant(ctx context.Context, actor store.Actor, id, grant stor
 	for _, g := range grants {
 		if g.ID == grant {
 			n.log.InfoContext(ctx, "grant revoked", "by", actor.Name, "vault", g.Vault.String(), "grant", grant.String())
+			if err := n.note(ctx, actor, "grant.revoke", store.Access{Object: g.Vault.String(), Detail: strings.TrimSpace(g.Kind + " " + g.Label)}); err != nil {
+				return err
+			}
 			return n.db.RevokeGrant(ctx, grant)
 		}
 	}

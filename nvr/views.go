@@ -183,6 +183,7 @@ type Settings struct {
 	RetentionDays  int   // default 30
 	RetentionBytes int64 // 0 = as much as the disk holds
 	MinFreeBytes   int64 // 0 = the larger of 2 GiB and 5 % of the disk
+	LogDays        int   // how long the contents of log records are kept; default 30
 }
 
 // SettingsChange is the input of ChangeSettings; nil leaves a field as it is.
@@ -190,6 +191,7 @@ type SettingsChange struct {
 	RetentionDays  *int
 	RetentionBytes *int64
 	MinFreeBytes   *int64
+	LogDays        *int
 }
 
 // Stats are counters since the start, for metrics.

@@ -43,6 +43,9 @@ func ParseLogName(word string) (LogName, error) {
 	return 0, Errorf(Invalid, "there is no log %.20q; there are access and footage", word)
 }
 
+// KeyLogVKey is the setting that holds the public key of a log, so that another key is noticed.
+func KeyLogVKey(log LogName) string { return "log." + log.String() + ".vkey" }
+
 // Results of what somebody tried.
 const (
 	ResultOK      = "ok"

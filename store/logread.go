@@ -157,8 +157,8 @@ func (db *DB) Heartbeat(ctx context.Context, log LogName, since time.Time) error
 
 // EraseLog deletes records and salts from before the time given, up to the number below (what the tree has not got yet stays), and
 // says so in the log. The records of clips that are still there stay with them. The commitments in the tree are not touched. A run that
-// finds nothing writes nothing. At most limit records go at once; more says whether others are due.
-func (db *DB) EraseLog(ctx context.Context, log LogName, before time.Time, below int64, limit int) (more bool, err error) {
+// finds nothing writes nothing. At most limit records go at once; it says how many went.
+func (db *DB) EraseLog(ctx context.Context, log LogName, before time.Time, below int64, limit int) (n int, err error) {
 	err = db.write(ctx, func(t *tx) error {
 		var upto, erased int64
 		// Everything up to the last record that is old enough, so that a clock that stepped back leaves no islands.
@@ -175,10 +175,10 @@ func (db *DB) EraseLog(ctx context.Context, log LogName, before time.Time, below
 		if erased, err = result.RowsAffected(); err != nil || erased == 0 {
 			return err
 		}
-		more = erased == int64(limit)
+		n = int(erased)
 		return t.log(log, LogRecord{Action: actionErase, Before: upto, Detail: "their time was over; the commitments stay"}, ID{}, ID{})
 	})
-	return more, err
+	return n, err
 }
 
 // LogErased is the number below which records may be missing, because they were erased.

@@ -29,6 +29,21 @@ func (db *DB) Snapshot(ctx context.Context, path string) error {
 	return nil
 }
 
+// Fold brings the write-ahead log into the database and cuts it to nothing, so that what was erased is in neither. It does what
+// can be done while others read; the rest goes with the next call.
+func (db *DB) Fold(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-db.closed:
+		return errClosed()
+	case writer := <-db.writer:
+		defer func() { db.writer <- writer }()
+		_, err := writer.conn.ExecContext(context.WithoutCancel(ctx), `PRAGMA wal_checkpoint(TRUNCATE)`)
+		return db.explain(err)
+	}
+}
+
 func vacuumInto(ctx context.Context, conn *sql.Conn, path string) error {
 	// Made here first, so that it is never readable by others, not even while it grows. SQLite takes an empty file.
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)

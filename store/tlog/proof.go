@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strconv"
 	"strings"
 
@@ -125,4 +127,21 @@ func CheckConsistency(older, newer Checkpoint, proof []tlog.Hash) error {
 		return fmt.Errorf("the log was rewritten: its first %d records are other ones now", older.Size)
 	}
 	return nil
+}
+
+// File gives a file of the log's directory by its path there, for followers: the checkpoint, log.vkey, tiles and bundles. Nothing
+// else, and nothing outside.
+func (l *Log) File(path string) ([]byte, error) {
+	if path == CheckpointName {
+		return l.Checkpoint().Text, nil
+	}
+	if path != KeyName && !strings.HasPrefix(path, "tile/") || strings.HasSuffix(path, ".tmp") {
+		return nil, fs.ErrNotExist
+	}
+	root, err := os.OpenRoot(l.cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close() //nolint:errcheck // only read from
+	return root.ReadFile(path)
 }
