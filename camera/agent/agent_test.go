@@ -251,7 +251,7 @@ func TestTLS(t *testing.T) {
 		t.Fatal(a.URL("front"))
 	}
 	w := watch(t, a.URL("front"), gortsplib.TransportTCP, func(c *gortsplib.Client) {
-		c.TLSConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // the test is about the transport
+		c.TLSConfig = &tls.Config{InsecureSkipVerify: true}
 	})
 	consecutive(t, w.pictures(t, 12))
 }

@@ -49,7 +49,7 @@ func MakeFilm(t testing.TB, codec Codec, seconds int) *Film {
 	if out, err := exec.Command(tool(t, "ffmpeg"), args...).CombinedOutput(); err != nil {
 		t.Fatalf("encode a film: %v\n%s", err, out)
 	}
-	if err := os.Chmod(path, 0o644); err != nil { //nolint:gosec // other users serve it
+	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	film := &Film{Path: path, Codec: codec, Pictures: Pictures(t, path, codec)}
