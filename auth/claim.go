@@ -127,6 +127,9 @@ func (p *People) Verify(ctx context.Context, token, totp string, from Client) (S
 	if err != nil {
 		return SignedIn{}, err
 	}
+	if err := p.noteSignIn(ctx, user, from, false, "first run: the box is claimed"); err != nil {
+		return SignedIn{}, err
+	}
 	switch err := p.cfg.DB.CreateUser(ctx, user, p.pending.recovery, hash, &row); {
 	case hasCode(err, store.Conflict):
 		return SignedIn{}, errClaimed()

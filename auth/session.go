@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -78,7 +79,7 @@ func (p *People) SignIn(ctx context.Context, c Credentials, from Client) (Signed
 			return SignedIn{}, err
 		}
 		p.cfg.Log.InfoContext(ctx, "sign-in refused", "addr", from.Addr)
-		if err := try.fail(ctx); err != nil {
+		if err := errors.Join(try.fail(ctx), p.noteSignIn(ctx, user, from, true, "")); err != nil {
 			return SignedIn{}, err
 		}
 		return SignedIn{}, err
@@ -119,6 +120,13 @@ func (p *People) judge(ctx context.Context, user store.User, c Credentials, from
 	}
 	in, row, err := p.newSession(user, from)
 	if err != nil {
+		return SignedIn{}, err
+	}
+	how := "password and code"
+	if recovery != nil {
+		how = "password and recovery code"
+	}
+	if err := p.noteSignIn(ctx, user, from, false, how); err != nil {
 		return SignedIn{}, err
 	}
 	// Using up the step or the code and beginning the session is one transaction: raced, exactly one wins.
@@ -224,6 +232,9 @@ func (p *People) SignOut(ctx context.Context, token string) error {
 	hash, ok := parseSession(token)
 	if !ok {
 		return nil
+	}
+	if err := p.noteSignOut(ctx, hash); err != nil {
+		return err
 	}
 	if err := p.cfg.DB.EndSession(ctx, hash); err != nil {
 		return fmt.Errorf("end the session: %w", err)

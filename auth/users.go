@@ -53,6 +53,9 @@ func (p *People) add(ctx context.Context, name, password string, role Role) (Use
 	if err != nil {
 		return User{}, Enrolment{}, err
 	}
+	if err := p.note(ctx, store.Access{Action: "user.add", Actor: console(), Object: row.Name, Detail: string(role)}); err != nil {
+		return User{}, Enrolment{}, err
+	}
 	switch err := p.cfg.DB.CreateUser(ctx, row, hashes, nil, nil); {
 	case hasCode(err, store.Conflict):
 		return User{}, Enrolment{}, refuse(Conflict, "There is an account of that name already.")
@@ -118,6 +121,9 @@ func (p *People) ResetPassword(ctx context.Context, name, password string) error
 	if err != nil {
 		return err
 	}
+	if err := p.note(ctx, store.Access{Action: "user.password", Actor: console(), Object: row.Name}); err != nil {
+		return err
+	}
 	if err := p.cfg.DB.SetPassword(ctx, row.ID, hash); err != nil {
 		return fmt.Errorf("store the password: %w", err)
 	}
@@ -140,6 +146,9 @@ func (p *People) ResetTOTP(ctx context.Context, name string) (Enrolment, error) 
 	if err != nil {
 		return Enrolment{}, fmt.Errorf("seal the TOTP seed: %w", err)
 	}
+	if err := p.note(ctx, store.Access{Action: "user.totp", Actor: console(), Object: row.Name}); err != nil {
+		return Enrolment{}, err
+	}
 	if err := p.cfg.DB.SetTOTP(ctx, row.ID, sealed, 0, hashes); err != nil {
 		return Enrolment{}, fmt.Errorf("store the seed: %w", err)
 	}
@@ -159,6 +168,9 @@ func (p *People) pardon(ctx context.Context, name string) error {
 func (p *People) Remove(ctx context.Context, name string) error {
 	row, err := p.byName(ctx, name)
 	if err != nil {
+		return err
+	}
+	if err := p.note(ctx, store.Access{Action: "user.remove", Actor: console(), Object: row.Name}); err != nil {
 		return err
 	}
 	switch err := p.cfg.DB.DeleteUser(ctx, row.ID); {
