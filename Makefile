@@ -62,7 +62,7 @@ FUZZTIME ?= 20s
 fuzz: ## every fuzz test in turn, FUZZTIME each
 	@grep -rlE '^func Fuzz' --include=*_test.go . | while read -r file; do \
 		for name in $$(grep -oE '^func (Fuzz[A-Za-z0-9_]+)' $$file | awk '{print $$2}'); do \
-			echo "== $$name in $$(dirname $$file)"; go test -tags $(TAGS) -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file); \
+			echo "== $$name in $$(dirname $$file)"; go test -tags $(TAGS) -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s ./$$(dirname $$file); \
 		done; done
 
 bench: test-packages build ## CPU, memory and loss per recorded stream, beside ffmpeg on the same source
