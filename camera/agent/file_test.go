@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/csv"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -222,7 +221,7 @@ func FuzzMovie(f *testing.F) {
 		for _, track := range tracks {
 			for _, s := range track.samples {
 				if s.offset < 0 || s.size <= 0 || s.offset+int64(s.size) > int64(len(data)) {
-					t.Fatal(fmt.Sprintf("sample %+v is outside of %d bytes", s, len(data)))
+					t.Fatalf("sample %+v is outside of %d bytes", s, len(data))
 				}
 				if track.Codec.Video() {
 					track.split(data[s.offset:][:s.size], s.key)

@@ -88,11 +88,19 @@ func quantize(v, factor int32, extra uint) int32 {
 func (b *block) quantizeAC() bool {
 	var any int32
 	for i := 1; i < 16; i++ {
+		// Most are too small for a level, which one comparison tells.
+		if uint32(b[i]+tooSmall) <= 2*tooSmall {
+			b[i] = 0
+			continue
+		}
 		b[i] = quantize(b[i], quantOf[i], 0)
 		any |= b[i]
 	}
 	return any != 0
 }
+
+// tooSmall is the largest coefficient that quantize makes 0 at every position.
+const tooSmall = (1<<qpBits - rounding - 1) / quantA
 
 // rescaleAC turns levels 1 to 15 back into coefficients (section 8.5.12.1).
 func (b *block) rescaleAC() {
