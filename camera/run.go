@@ -2,6 +2,7 @@ package camera
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -68,6 +69,10 @@ func phaseOf(err error) Phase {
 // wait is how long to stay away: it doubles from Backoff to BackoffMax, is spread by half so that a power cut does
 // not bring all cameras back in one moment, and is long where trying again may lock an account.
 func (c *Camera) wait(err error, failures int) time.Duration {
+	var anew rtsp.ErrAnew
+	if errors.As(err, &anew) && failures == 0 {
+		return 0
+	}
 	wait := min(c.cfg.Backoff<<min(failures, 20), c.cfg.BackoffMax)
 	switch phaseOf(err) {
 	case Refused:

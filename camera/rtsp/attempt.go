@@ -118,7 +118,7 @@ func (a *attempt) open(ctx context.Context) error {
 		OnResponse:        a.vet,
 		OnTransportSwitch: func(error) {},
 		OnPacketsLost:     func(uint64) {},
-		OnDecodeError:     func(error) {},
+		OnDecodeError:     a.recv.rejected,
 	}
 	if err := a.client.Start2(); err != nil {
 		a.link.conn.Close()

@@ -243,6 +243,14 @@ func (e ErrEnded) Error() string {
 // Unwrap returns the cause where there is one.
 func (e ErrEnded) Unwrap() error { return e.Err }
 
+// ErrAnew says that over UDP the camera began another stream in place of the one that was asked for, as after a
+// restart. Reconnecting at once is right.
+type ErrAnew struct{}
+
+func (ErrAnew) Error() string {
+	return "The camera began its stream anew; it is connected to again."
+}
+
 // Credentials reports whether err means that trying again with the same credentials and pin cannot help and may
 // lock an account: a person has to decide first.
 func Credentials(err error) bool {
@@ -270,7 +278,7 @@ func Settings(err error) bool {
 func typed(err error) bool {
 	switch err.(type) {
 	case ErrURL, ErrUnreachable, ErrTimeout, ErrAuth, ErrPin, ErrTLSVersion, ErrNotTLS, ErrTLS, ErrNotRTSP, ErrNotFound,
-		ErrRefused, ErrNoVideo, ErrUnsupported, ErrStalled, ErrNoKeyFrame, ErrGarbage, ErrInternal, ErrEnded:
+		ErrRefused, ErrNoVideo, ErrUnsupported, ErrStalled, ErrNoKeyFrame, ErrGarbage, ErrInternal, ErrEnded, ErrAnew:
 		return true
 	}
 	return false

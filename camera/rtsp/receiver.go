@@ -27,9 +27,11 @@ type receiver struct {
 	stats      Stats
 	// arrivedAt and stepped belong to the bytes that were read last.
 	arrivedAt, stepped time.Duration
-	// packets counts RTP packets of any track, to see whether UDP gets through.
-	packets uint64
-	packet  rtp.Packet
+	// packets counts RTP packets of any track, to see whether UDP gets through; strangers those in a row that
+	// the library refused.
+	packets   uint64
+	strangers int
+	packet    rtp.Packet
 
 	snapshot atomic.Pointer[Stats]
 }
@@ -71,8 +73,20 @@ func (r *receiver) rtpUDP(track mediaTrack, p *rtp.Packet) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stats.Bytes += uint64(p.MarshalSize())
+	r.strangers = 0
 	r.arrivedAt, r.stepped = r.wall.arrival()
 	r.deliver(track, p)
+}
+
+// anewAfter is how many packets in a row the library may refuse.
+const anewAfter = 50
+
+// rejected notes a UDP packet that the library refused, mostly for another source (SSRC) than the first: it holds on
+// to that for as long as the session lasts.
+func (r *receiver) rejected(error) {
+	r.mu.Lock()
+	r.strangers++
+	r.mu.Unlock()
 }
 
 // mediaTrack is a videoTrack or an audioTrack.

@@ -137,13 +137,18 @@ func (s *Session) watch(ctx context.Context, a *attempt) error {
 		case <-a.ended:
 			return a.explain()
 		case now := <-tick.C:
+			stats := a.recv.publish(a.link.low.markNow())
 			a.recv.mu.Lock()
-			packets := a.recv.packets
+			packets, strangers := a.recv.packets, a.recv.strangers
 			a.recv.mu.Unlock()
+			// Also when packets come from another port, as VLC's do after a restart of its source: they are not
+			// ours to take, and are not seen here at all.
+			if strangers > anewAfter || a.transport == UDP && packets > 0 && w.quiet(now) > w.udpGap(stats) {
+				return ErrAnew{}
+			}
 			if a.transport == UDP && packets == 0 && now.Sub(w.began) > udpPatience {
 				return errTransport{cause: ErrStalled{For: now.Sub(w.began)}}
 			}
-			stats := a.recv.publish(a.link.low.markNow())
 			if err := w.look(now, stats); err != nil {
 				return err
 			}
@@ -217,6 +222,25 @@ func (w *watchdog) look(now time.Time, st Stats) error {
 		return ErrNoKeyFrame{For: now.Sub(w.first)}
 	}
 	return nil
+}
+
+// quiet is how long no byte of media has come.
+func (w *watchdog) quiet(now time.Time) time.Duration {
+	if w.lastBytesAt.IsZero() {
+		return 0
+	}
+	return now.Sub(w.lastBytesAt)
+}
+
+// udpGap is how long UDP may bring nothing in mid-stream: 30 pictures' worth, from two seconds to half the time of
+// the stall detector.
+func (w *watchdog) udpGap(st Stats) time.Duration {
+	most := w.cfg.StallTimeout / 2
+	if st.Pictures == 0 {
+		return most
+	}
+	gap := 30 * st.LastPicture.Sub(w.began) / time.Duration(st.Pictures)
+	return min(max(gap, 2*time.Second), most)
 }
 
 // mark is the low-water mark for the bit rate of the last looks; none until it is known.
