@@ -172,6 +172,24 @@ func TestBitRate(t *testing.T) {
 	}
 }
 
+// The same times give the same stream.
+func TestStable(t *testing.T) {
+	var streams [2][]byte
+	for i := range streams {
+		e, err := New(Config{Width: 640, Height: 360, BitRate: 2_000_000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range 20 {
+			p := e.Next(at(n, 25))
+			streams[i] = p.AnnexB(streams[i])
+		}
+	}
+	if !bytes.Equal(streams[0], streams[1]) {
+		t.Error("two encoders differ")
+	}
+}
+
 func TestSEI(t *testing.T) {
 	e, err := New(Config{Width: 96, Height: 96})
 	if err != nil {

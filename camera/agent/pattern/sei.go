@@ -38,7 +38,7 @@ func ParseSEI(nal []byte) (number uint64, wall time.Time, ok bool) {
 		return 0, time.Time{}, false
 	}
 	rbsp := unescape(nal[1:])
-	for len(rbsp) >= 2 && !(len(rbsp) == 1 && rbsp[0] == 0x80) {
+	for len(rbsp) >= 2 { // one byte of trailing bits ends it
 		var kind, size int
 		if kind, rbsp, ok = seiVarint(rbsp); !ok {
 			return 0, time.Time{}, false
