@@ -76,7 +76,7 @@ func raw(status int, mediaType string, fn fiber.Handler) handler {
 		if r.method == http.MethodGet && status == http.StatusOK {
 			s.fiber.Add(http.MethodHead, fiberPath(r.path), s.guard(r), fn)
 		}
-		if strings.HasSuffix(r.path, "*") {
+		if r.path == "/*" {
 			return // the app's own pages are no part of the API
 		}
 		op := s.operation(r)

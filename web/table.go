@@ -46,6 +46,12 @@ func (s *Server) routes() []route {
 		{get, "/api/events", caller.Viewer, "Events, newest first", call(ok, a.Events)},
 		{get, "/api/health", caller.Viewer, "The state of the NVR", call(ok, a.Health)},
 		{get, "/api/live", caller.Viewer, "WebSocket with live video of many cameras", raw(http.StatusSwitchingProtocols, binary, p.Live)},
+		{get, "/api/log/checkpoint", caller.Viewer, "The newest signed checkpoint of a log, for a witness to remember", call(ok, a.LogCheckpoint)},
+		{get, "/api/log/proof", caller.Viewer, "That a log goes on from an older checkpoint, or holds a record", call(ok, a.LogProof)},
+		{get, "/api/log/vkey", caller.Viewer, "The public key of a log", call(ok, a.LogKey)},
+		{get, "/log/{log}/checkpoint", caller.Viewer, "The same checkpoint as a file of C2SP tlog-tiles, for followers", raw(ok, "text/plain", s.logFile)},
+		{get, "/log/{log}/log.vkey", caller.Viewer, "The same public key as a file", raw(ok, "text/plain", s.logFile)},
+		{get, "/log/{log}/tile/*", caller.Viewer, "Tiles and entry bundles of a log: commitments, no contents", raw(ok, binary, s.logFile)},
 		{get, "/metrics", caller.Viewer, "Figures for Prometheus", raw(ok, "text/plain", s.metrics)},
 
 		// Members of the house.
@@ -59,6 +65,7 @@ func (s *Server) routes() []route {
 		{del, "/api/cameras/{id}", caller.Owner, "Remove a camera", call(none, a.RemoveCamera)},
 		{post, "/api/vaults", caller.Owner, "Bring a vault made in the browser", call(created, a.NewVault)},
 		{patch, "/api/settings", caller.Owner, "Change the rules of the house", call(ok, a.ChangeSettings)},
+		{get, "/api/log", caller.Owner, "Who did what, or what became of footage; newest first", call(ok, a.Log)},
 		{get, "/api/users", caller.Owner, "All accounts", call(ok, a.Users)},
 
 		// The command line on the machine itself.

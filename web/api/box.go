@@ -56,10 +56,11 @@ type Settings struct {
 	RetentionDays  int   `json:"retention_days"`
 	RetentionBytes int64 `json:"retention_bytes" doc:"0 is as much as the disk holds"`
 	MinFreeBytes   int64 `json:"min_free_bytes" doc:"Kept free on the disk; 0 is the larger of 2 GiB and 5 %"`
+	LogDays        int   `json:"log_days" doc:"How long the contents of the logs' records are kept; the proofs stay"`
 }
 
 func settings(s nvr.Settings) Settings {
-	return Settings{s.RetentionDays, s.RetentionBytes, s.MinFreeBytes}
+	return Settings{s.RetentionDays, s.RetentionBytes, s.MinFreeBytes, s.LogDays}
 }
 
 // Settings answers GET /api/settings.
@@ -77,6 +78,7 @@ type ChangeSettingsRequest struct {
 		RetentionDays  *int   `json:"retention_days,omitempty" minimum:"0" maximum:"36500"`
 		RetentionBytes *int64 `json:"retention_bytes,omitempty" minimum:"0"`
 		MinFreeBytes   *int64 `json:"min_free_bytes,omitempty" minimum:"0"`
+		LogDays        *int   `json:"log_days,omitempty" minimum:"1" maximum:"3650"`
 	}
 }
 
@@ -84,7 +86,7 @@ type ChangeSettingsRequest struct {
 func (a *API) ChangeSettings(ctx context.Context, in *ChangeSettingsRequest) (*Body[Settings], error) {
 	b := in.Body
 	s, err := a.nvr.ChangeSettings(ctx, actor(ctx), nvr.SettingsChange{
-		RetentionDays: b.RetentionDays, RetentionBytes: b.RetentionBytes, MinFreeBytes: b.MinFreeBytes,
+		RetentionDays: b.RetentionDays, RetentionBytes: b.RetentionBytes, MinFreeBytes: b.MinFreeBytes, LogDays: b.LogDays,
 	})
 	if err != nil {
 		return nil, err
