@@ -42,7 +42,7 @@ func (f *fixture) withCamera() (cookie string, camera api.Camera, identity *vaul
 	}
 	cookie = in.cookie.Value
 
-	source, err := agent.NewPattern(agent.PatternConfig{Config: pattern.Config{Width: 320, Height: 240, FPS: 10, GOP: time.Second, Name: "test"}, Beep: true})
+	source, err := agent.NewPattern(agent.PatternConfig{Config: pattern.Config{Width: 320, Height: 240, FPS: 10, GOP: time.Second, Name: "test", BitRate: 2_000_000}, Beep: true})
 	check(f.t, err)
 	a, err := agent.Open(agent.Config{Streams: []agent.Stream{{Path: "cam", Source: source}}})
 	check(f.t, err)
@@ -252,6 +252,20 @@ func TestLive(t *testing.T) {
 			break
 		}
 	}
+}
+
+// TestLiveDropsWhoDoesNotRead: a client that takes nothing is cut off and holds nothing up.
+func TestLiveDropsWhoDoesNotRead(t *testing.T) {
+	f := newFixture(t)
+	cookie, camera, _ := f.withCamera()
+	c, err := f.live(cookie)
+	check(t, err)
+	defer c.conn.Close()
+	for id := range 60 { // so many that the buffers of the system are soon full
+		c.say(map[string]any{"type": "subscribe", "id": id, "camera": camera.ID})
+	}
+	eventually(t, "an open socket", func() bool { return f.server.playback.Sockets() == 1 })
+	eventually(t, "the end of a socket that nobody reads", func() bool { return f.server.playback.Sockets() == 0 })
 }
 
 func TestLiveRefusesGarbage(t *testing.T) {

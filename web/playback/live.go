@@ -110,14 +110,17 @@ func (p *Playback) serveSocket(conn *websocket.Conn, who caller.Caller) {
 	g, ctx := errgroup.WithContext(p.ctx)
 	s := &socket{p: p, conn: conn, who: who, subs: map[uint32]context.CancelFunc{}, g: g}
 	conn.SetReadLimit(requestBytes)
-	alive := func(string) error { return conn.SetReadDeadline(time.Now().Add(silence)) }
+	alive := func(string) error {
+		err := conn.SetReadDeadline(time.Now().Add(silence))
+		return errors.Join(err, ctx.Err()) // in this order: see read
+	}
 	conn.SetPongHandler(alive)
 	_ = alive("") // a connection that is closed already is noticed by the first read
 	g.Go(func() error { return s.ping(ctx) })
 	g.Go(func() error { return s.watchSession(ctx) })
 	g.Go(func() error { return s.read(ctx) })
 	g.Go(func() error {
-		// Whoever ends first takes the others along: closing the connection wakes the reader and the writer.
+		// Whoever ends first takes the others along.
 		<-ctx.Done()
 		code, text := websocket.CloseGoingAway, "the NVR stops"
 		if errors.Is(context.Cause(ctx), errSignedOut) {
@@ -125,7 +128,9 @@ func (p *Playback) serveSocket(conn *websocket.Conn, who caller.Caller) {
 		}
 		deadline := time.Now().Add(time.Second)
 		_ = conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, text), deadline)
-		return conn.Close()
+		// fasthttp closes a hijacked connection when its handler returns and not before, so reader and writer are
+		// woken by a deadline that has passed.
+		return conn.NetConn().SetDeadline(time.Unix(1, 0))
 	})
 	err := g.Wait()
 	p.log.Debug("live socket ended", "user", who.Name, "err", err)
@@ -141,6 +146,9 @@ func (s *socket) read(ctx context.Context) error {
 		}
 		if err := s.conn.SetReadDeadline(time.Now().Add(silence)); err != nil {
 			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err() // after the deadline was moved, which may have undone the one that ends the socket
 		}
 		if !limit.Allow() {
 			return errors.New("too many requests on one socket")

@@ -45,6 +45,17 @@ func (p *Playback) Close() {
 	p.sockets.wait.Wait()
 }
 
+// Sockets is the number of live sockets that are open.
+func (p *Playback) Sockets() int {
+	p.sockets.mu.Lock()
+	defer p.sockets.mu.Unlock()
+	n := 0
+	for _, open := range p.sockets.open {
+		n += open
+	}
+	return n
+}
+
 func (p *Playback) signedIn(ctx context.Context, who caller.Caller) bool {
 	_, _, err := p.auth.Session(ctx, who.Token)
 	var refused *auth.Error
