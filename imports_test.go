@@ -31,6 +31,7 @@ var fences = map[string][]string{
 	"github.com/mattn/go-sqlite3":      {"store"},
 	"database/sql":                     {"store"},
 	"filippo.io/age":                   {"store/vault"},
+	"filippo.io/nistec":                {"camera/pairing"},
 	"github.com/gofiber":               {"web"},
 	"github.com/danielgtaylor/huma":    {"web"},
 	"github.com/valyala/fasthttp":      {"web", ""},

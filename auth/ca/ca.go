@@ -1,7 +1,8 @@
-// Package ca keeps the certificate authorities of one box. Its noun is Web, the authority that makes the certificate
-// of the web app on the local network, so that browsers trust the box without a public name.
+// Package ca keeps the certificate authorities of one box. Its nouns are Web, the authority that makes the certificate
+// of the web app on the local network, so that browsers trust the box without a public name; and Device, the one that
+// makes the certificates of paired cameras and of the box towards them. They have nothing in common but this package.
 //
-// Who installs a root trusts it with every connection of that device, so this one is made as harmless as the standard
+// Who installs a root of Web trusts it with every connection of that device, so this one is made as harmless as the standard
 // allows: root and intermediate are critically constrained (RFC 5280 section 4.2.1.10) to names and addresses that
 // exist on a home network only, the key of the root signs one intermediate and is then forgotten, and the intermediate
 // can neither sign a further authority nor anything but servers. A thief of the box can pretend to be some box at

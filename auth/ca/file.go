@@ -14,14 +14,18 @@ import (
 // maxFile is far more than an authority takes.
 const maxFile = 64 << 10
 
-// write stores the authority so that a cut of the power leaves all of it or nothing.
-func (w *Web) write(path string) (err error) {
+// write stores the authority.
+func (w *Web) write(path string) error {
 	key, err := x509.MarshalPKCS8PrivateKey(w.key)
 	if err != nil {
 		return err
 	}
 	data := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})
-	data = append(append(data, pemCert(w.inter)...), pemCert(w.root)...)
+	return replaceFile(path, append(append(data, pemCert(w.inter)...), pemCert(w.root)...))
+}
+
+// replaceFile writes a file of mode 0600 so that a cut of the power leaves all of it or what was there before.
+func replaceFile(path string, data []byte) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
 	if err != nil {
 		return err
@@ -45,8 +49,17 @@ func (w *Web) write(path string) (err error) {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// readWeb reads the authority and takes rights from others that a copy by hand may have given them.
+// readWeb reads the authority.
 func readWeb(path string) (*Web, error) {
+	data, err := readPrivate(path)
+	if err != nil {
+		return nil, err
+	}
+	return parseWeb(data)
+}
+
+// readPrivate reads a file with keys and takes rights from others that a copy by hand may have given them.
+func readPrivate(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -61,11 +74,7 @@ func readWeb(path string) (*Web, error) {
 			return nil, fmt.Errorf("others can read the key: %w", err)
 		}
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxFile))
-	if err != nil {
-		return nil, err
-	}
-	return parseWeb(data)
+	return io.ReadAll(io.LimitReader(f, maxFile))
 }
 
 // parseWeb reads key, intermediate and root in that order and checks that they belong together.
