@@ -99,6 +99,15 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
+// peakMB is the peak resident set of this process.
+func peakMB() float64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return float64(u.Maxrss) / 1024
+}
+
 // BenchmarkCameras measures CPU seconds per GB received from 8 cameras of 4 Mbit/s in another process, in real time:
 // run it with -benchtime 1x. The time of each run is CARDEA_BENCH_SECONDS, 20 by default.
 func BenchmarkCameras(b *testing.B) {
@@ -173,4 +182,5 @@ func benchCameras(b *testing.B, n int, secure, eager bool) {
 	b.ReportMetric(float64(b1-b0)*8/1e6/float64(n*seconds), "Mbit/s")
 	b.ReportMetric(float64(m1.NumGC-m0.NumGC)/float64(seconds), "gc/s")
 	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(peakMB(), "MB-peak")
 }

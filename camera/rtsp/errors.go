@@ -135,11 +135,11 @@ func (e ErrNotRTSP) Error() string {
 	return fmt.Sprintf("What answers at %s is not an RTSP camera: %s.", e.Host, e.Hint)
 }
 
-// ErrNotFound says that the camera does not know the path.
+// ErrNotFound says that the camera does not know the path. Credentials in it are not shown.
 type ErrNotFound struct{ Path string }
 
 func (e ErrNotFound) Error() string {
-	return fmt.Sprintf("The camera has no stream at the path %q. Look up the path in its manual or its ONVIF profile; /stream1, /h264 and /live are common.", e.Path)
+	return fmt.Sprintf("The camera has no stream at the path %q. Look up the path in its manual or its ONVIF profile; /stream1, /h264 and /live are common.", Redact(e.Path))
 }
 
 // ErrRefused says that the camera answered with another RTSP error.
