@@ -40,3 +40,31 @@ export function samples(mp4, count = 300, length = 24) {
   }
   return out;
 }
+
+/**
+ * Which picture a video element shows, read from the strip of light and dark cells at its lower edge
+ * (camera/agent/pattern, strip.go): number, and time of capture in ms since 1970. Undefined where no strip is seen.
+ */
+export async function onScreen(video) {
+  const bits = await video.evaluate((v) => {
+    if (v.readyState < 2 || !v.videoWidth) return undefined;
+    const canvas = document.createElement('canvas');
+    canvas.width = v.videoWidth;
+    canvas.height = v.videoHeight;
+    const context = canvas.getContext('2d', { willReadFrequently: true });
+    context.drawImage(v, 0, 0);
+    const cells = 50;
+    const left = Math.floor((Math.ceil(v.videoWidth / 16) - cells) / 2) * 16;
+    const y = Math.floor(v.videoHeight / 16) * 16 - 8;
+    return Array.from({ length: cells }, (_, i) => context.getImageData(left + i * 16 + 8, y, 1, 1).data[1]);
+  });
+  if (!bits || bits[1] - bits[0] < 60) return undefined;
+  const threshold = (bits[0] + bits[1]) / 2;
+  const read = (from) => bits.slice(from, from + 24).reduce((n, level) => n * 2 + (level > threshold ? 1 : 0), 0);
+  // The strip holds the lower 24 bits of the time, four and a half hours.
+  const range = 2 ** 24;
+  const now = Date.now();
+  let wall = now - (now % range) + read(26);
+  if (wall > now + range / 2) wall -= range;
+  return { number: read(2), wall };
+}

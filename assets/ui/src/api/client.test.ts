@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { get, post, remove, whenSignedOut } from './client';
 
 const answer = (status: number, body: unknown, headers: Record<string, string> = {}) =>
-  vi.fn(async (..._: Parameters<typeof fetch>) => new Response(status === 204 ? null : typeof body === 'string' ? body : JSON.stringify(body), { status, headers }));
+  vi.fn<typeof fetch>(async () => new Response(status === 204 ? null : typeof body === 'string' ? body : JSON.stringify(body), { status, headers }));
 
 function box(reply: typeof fetch): void {
   vi.stubGlobal('fetch', reply);
@@ -14,8 +14,8 @@ afterEach(() => vi.unstubAllGlobals());
 test('a call fills in path and query and gives the value', async () => {
   const reply = answer(200, [{ id: 'a' }]);
   box(reply);
-  expect(await get('/api/clips', { query: { camera: 'x y', from: '2026-01-01T00:00:00Z', to: '2026-01-02T00:00:00Z', limit: 5 } })).toEqual({ ok: true, value: [{ id: 'a' }] });
-  expect(String(reply.mock.calls[0]?.[0])).toBe('https://box.test/api/clips?camera=x+y&from=2026-01-01T00%3A00%3A00Z&to=2026-01-02T00%3A00%3A00Z&limit=5');
+  expect(await get('/api/timeline', { query: { camera: 'x y', from: '2026-01-01T00:00:00Z', to: '2026-01-02T00:00:00Z', step: 5 } })).toEqual({ ok: true, value: [{ id: 'a' }] });
+  expect(String(reply.mock.calls[0]?.[0])).toBe('https://box.test/api/timeline?camera=x+y&from=2026-01-01T00%3A00%3A00Z&to=2026-01-02T00%3A00%3A00Z&step=5');
   await get('/api/cameras/{id}', { path: { id: '../x' } });
   expect(String(reply.mock.calls[1]?.[0])).toBe('https://box.test/api/cameras/..%2Fx');
 });

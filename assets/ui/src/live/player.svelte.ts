@@ -3,8 +3,9 @@ import type { Phase } from '../api/types';
 import { live, type Sink } from './socket';
 import { MediaBuffer, playable, unplayable } from './source';
 
-/** Without a new picture for this long, what is on the screen is not called live. */
-const staleMilliseconds = 1500;
+/** Without a new picture for this long, what is on the screen is not called live; longer only for a camera that sends one
+ * now and then. With what is buffered and the timer, it is said within 2 s of the last picture. */
+const staleMilliseconds = 1200;
 /** Further behind the newest picture than this many seconds, the player jumps. */
 const jumpBehind = 1.2;
 /** Further behind than this, it plays a little faster until it has caught up. */
@@ -25,6 +26,8 @@ export class LivePlayer implements Sink {
   private mime = '';
   private waitForKey = true;
   private lastPicture = 0;
+  /** The usual time between two pictures, in ms. */
+  private interval = 0;
   private readonly end: () => void;
   private readonly timer: ReturnType<typeof setInterval>;
   private readonly began = performance.now();
@@ -54,7 +57,9 @@ export class LivePlayer implements Sink {
   }
 
   private fresh(): void {
-    this.lastPicture = performance.now();
+    const now = performance.now();
+    if (this.shown) this.interval += (Math.min(now - this.lastPicture, 10_000) - this.interval) * 0.1;
+    this.lastPicture = now;
     this.shown = true;
     this.stale = 0;
   }
@@ -116,7 +121,7 @@ export class LivePlayer implements Sink {
 
   private look(): void {
     const since = performance.now() - (this.shown ? this.lastPicture : this.began);
-    this.stale = this.shown && since > staleMilliseconds ? Math.floor(since / 1000) : 0;
+    this.stale = this.shown && since > Math.max(staleMilliseconds, 2.5 * this.interval) ? Math.floor(since / 1000) : 0;
   }
 
   state(phase: Phase, detail: string): void {

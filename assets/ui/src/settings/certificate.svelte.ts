@@ -11,7 +11,7 @@ class Certificate {
 
 export const certificate = new Certificate();
 
-export function watchCertificate(): void {
+export function watchCertificate(tries = 5): void {
   if (!isSecureContext || !('serviceWorker' in navigator)) {
     certificate.trusted = isSecureContext ? undefined : false;
     return;
@@ -19,8 +19,11 @@ export function watchCertificate(): void {
   navigator.serviceWorker.register(scriptUrl('/sw.js')).then(
     () => (certificate.trusted = true),
     (error: unknown) => {
-      // Private windows and policies refuse too, in other words; only a certificate is worth a notice.
-      certificate.trusted = error instanceof DOMException && error.name === 'SecurityError' && /certificate/i.test(error.message) ? false : undefined;
+      const refused = error instanceof DOMException && error.name === 'SecurityError';
+      // Settings of the browser refuse too ("denied"); only a certificate is worth a notice.
+      if (refused) certificate.trusted = /denied/i.test(error.message) ? undefined : false;
+      // Anything else says nothing of certificates: the box may have been busy.
+      else if (tries > 1) setTimeout(() => watchCertificate(tries - 1), 3000);
     },
   );
 }
