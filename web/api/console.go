@@ -84,7 +84,7 @@ func (a *API) ResetTOTP(ctx context.Context, in *ResetTOTPRequest) (*Body[Enrolm
 
 // Backup is a sealed copy of the database and the certificate authority.
 type Backup struct {
-	Path string `json:"path"`
+	Path string `json:"path" doc:"Relative to the data directory, or to the clips directory where there is another one"`
 }
 
 // BackupNow answers POST /api/console/backup.
@@ -93,5 +93,5 @@ func (a *API) BackupNow(ctx context.Context, _ *None) (*Body[Backup], error) {
 	if err != nil {
 		return nil, err
 	}
-	return answer(Backup{path}), nil
+	return answer(Backup{a.cfg.ClipsPrefix + path}), nil
 }
