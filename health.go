@@ -32,13 +32,23 @@ func (healthCommand) Run(e *env) error {
 type verifyCommand struct {
 	Clips string `help:"Directory of the clips (default: the one used last)." env:"CARDEA_CLIPS" placeholder:"DIR"`
 	Quick bool   `help:"Do not read the clips: their hashes are not checked then."`
+	// Checkpoint may be given for each log.
+	Checkpoint []string `help:"Checkpoint of a log that was kept elsewhere; shows whether the log was rolled back or rewritten since." placeholder:"FILE"`
 }
 
 func (c *verifyCommand) Run(e *env) error {
 	if _, err := os.Stat(filepath.Join(e.dir(), store.FileName)); errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("there is no NVR in %s; name its directory with --data", e.dir())
 	}
-	faults, err := check.Run(e.ctx, check.Config{Dir: e.dir(), Clips: c.Clips, Quick: c.Quick})
+	var witnessed [][]byte
+	for _, path := range c.Checkpoint {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		witnessed = append(witnessed, text)
+	}
+	faults, err := check.Run(e.ctx, check.Config{Dir: e.dir(), Clips: c.Clips, Quick: c.Quick, Witnessed: witnessed})
 	for _, f := range faults {
 		fmt.Fprintln(e.stdout, f)
 	}
@@ -48,7 +58,7 @@ func (c *verifyCommand) Run(e *env) error {
 	if len(faults) > 0 {
 		return exitError(1)
 	}
-	fmt.Fprintln(e.stderr, "index and clips agree")
+	fmt.Fprintln(e.stderr, "index, clips and logs agree")
 	return nil
 }
 

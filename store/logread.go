@@ -136,6 +136,10 @@ func (db *DB) StartLog(ctx context.Context, log LogName, size int64) (lost int64
 				Action: actionLost, Before: size, Detail: "the index was rolled back; records from " + strconv.FormatInt(next, 10) + " on are missing",
 			}, ID{}, ID{})
 		case next == 0:
+			// From when on clips have to have a record; text of a number, as package check reads it.
+			if err := putSetting(t, "log."+log.String()+".since", strconv.FormatInt(micros(db.now()), 10)); err != nil {
+				return err
+			}
 			return t.log(log, LogRecord{Action: actionStart, Detail: "footage and acts from before this record are not in the log"}, ID{}, ID{})
 		}
 		return nil

@@ -36,6 +36,8 @@ type Config struct {
 	Dir   string // data directory
 	Clips string // clips directory; empty: the one that the database remembers, else DATA/clips
 	Quick bool   // leave out what reads whole files: I5 (hash) and I13 (sealed)
+	// Witnessed are checkpoints of the logs that somebody has kept; only with one can a roll-back of everything be seen.
+	Witnessed [][]byte
 	// Progress, when not nil, is called now and then with the number of clips looked at.
 	Progress func(clips int64)
 }
@@ -84,7 +86,7 @@ func Run(ctx context.Context, config Config) ([]Fault, error) {
 	if c.root != nil {
 		defer c.root.Close() //nolint:errcheck // only read from
 	}
-	for _, part := range []func(context.Context) error{c.tables, c.credentials, c.gaps, c.clips, c.files} {
+	for _, part := range []func(context.Context) error{c.tables, c.credentials, c.gaps, c.logs, c.clips, c.files} {
 		if err := part(ctx); errors.Is(err, errEnough) {
 			break
 		} else if err != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"os"
 	"path/filepath"
@@ -224,6 +225,7 @@ func TestFaults(t *testing.T) {
 			copy(data, "\x00\x00\x00\x20ftypiso5")
 			ok(t, os.WriteFile(h.path(h.closed), data, 0o600))
 			sum := sha256.Sum256(data)
+			h.sql(t, `UPDATE log_record SET record = replace(record, ?, ?)`, hex.EncodeToString(h.closed.SHA256), hex.EncodeToString(sum[:]))
 			h.sql(t, `UPDATE clip SET sha256 = ? WHERE id = ?`, sum[:], h.closed.ID[:])
 		}},
 		{"a clip in the garbage", 14, false, func(t *testing.T, h *home) {
@@ -235,6 +237,16 @@ func TestFaults(t *testing.T) {
 		{"no marker", 15, false, func(t *testing.T, h *home) { ok(t, os.Remove(filepath.Join(h.root.Dir(), disk.Marker))) }},
 		{"another marker", 15, false, func(t *testing.T, h *home) {
 			ok(t, os.WriteFile(filepath.Join(h.root.Dir(), disk.Marker), []byte(other), 0o600))
+		}},
+		{"a record that is missing", 18, false, func(t *testing.T, h *home) { h.sql(t, `DELETE FROM log_record WHERE log = 2 AND seq = 0`) }},
+		{"a record under another number", 18, false, func(t *testing.T, h *home) {
+			h.sql(t, `UPDATE log_record SET seq = -1 WHERE log = 2 AND seq = 0`)
+			h.sql(t, `UPDATE log_record SET seq = 0 WHERE log = 2 AND seq = 1`)
+			h.sql(t, `UPDATE log_record SET seq = 1 WHERE log = 2 AND seq = -1`)
+		}},
+		{"a record that filters do not find", 18, false, func(t *testing.T, h *home) { h.sql(t, `UPDATE log_record SET camera = NULL WHERE log = 2`) }},
+		{"another hash than was logged", 19, false, func(t *testing.T, h *home) {
+			h.sql(t, `UPDATE clip SET sha256 = zeroblob(32) WHERE id = ?`, h.closed.ID[:])
 		}},
 		{"a number from the future", 16, false, func(t *testing.T, h *home) { h.sql(t, `UPDATE event SET seq = 999`) }},
 	} {
