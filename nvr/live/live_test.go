@@ -13,6 +13,7 @@ import (
 	"cardea/nvr/hub"
 	"cardea/nvr/live"
 
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
 	"go.uber.org/goleak"
 )
@@ -107,8 +108,8 @@ func (c *client) take(m live.Message) {
 			c.t.Errorf("Key is %t", m.Key)
 		}
 		for i, s := range track.Samples {
-			nals, err := s.GetH264()
-			if err != nil {
+			var nals h264.AVCC
+			if err := nals.Unmarshal(s.Payload); err != nil {
 				c.t.Fatal(err)
 			}
 			n := int64(nals[0][1])<<8 | int64(nals[0][2])

@@ -213,7 +213,7 @@ func aac(t *frame.Track) (sampleEntry, mpeg4audio.AudioSpecificConfig, error) {
 	b.end(at)
 	channels := t.Channels
 	if channels <= 0 {
-		channels = max(1, c.ChannelCount)
+		channels = max(1, int(c.ChannelConfig))
 	}
 	return sampleEntry{
 		kind:     "mp4a",

@@ -15,6 +15,7 @@ import (
 	"cardea/camera/frame"
 	"cardea/nvr/segment"
 
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
 )
 
@@ -94,10 +95,11 @@ func checkPayload(t *testing.T, s *frame.Stream, frames []*frame.Frame, parts fm
 					}
 					payload := [][]byte{got.Payload}
 					if s.Tracks[track].Codec.Video() {
-						var err error
-						if payload, err = got.GetH264(); err != nil {
+						var nals h264.AVCC
+						if err := nals.Unmarshal(got.Payload); err != nil {
 							t.Fatal(err)
 						}
+						payload = nals
 					}
 					f := want[0]
 					if !slices.EqualFunc(payload, f.Payload, bytes.Equal) || got.IsNonSyncSample == f.Key {

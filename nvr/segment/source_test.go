@@ -100,8 +100,8 @@ func newFrame(t testing.TB, s *frame.Stream, track int, at int64, sample *fmp4.S
 	f.PTS = f.DTS + int64(sample.PTSOffset)
 	f.Wall = time.Unix(1_700_000_000, 0).UTC().Add(time.Duration(at * int64(time.Second) / rate))
 	if s.Tracks[track].Codec.Video() {
-		nals, err := sample.GetH264()
-		if err != nil {
+		var nals h264.AVCC
+		if err := nals.Unmarshal(sample.Payload); err != nil {
 			t.Fatal(err)
 		}
 		if s.Tracks[track].Codec == frame.H264 {
