@@ -54,8 +54,8 @@ func (s *Server) ownHost(hostport string) bool {
 		host = h
 	}
 	host = strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"), ".")
-	if _, err := netip.ParseAddr(host); err == nil {
-		return true
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.Zone() == "" // no browser sends one
 	}
 	if strings.EqualFold(host, "localhost") {
 		return true

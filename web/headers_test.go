@@ -154,3 +154,26 @@ func TestAuthorityDownloads(t *testing.T) {
 		}
 	}
 }
+
+// FuzzOwnHost: a Host that passes is an address or one of the names, whatever is put around it.
+func FuzzOwnHost(f *testing.F) {
+	for _, host := range []string{"cardea.local:8443", "[::1]:1", "evil.example", "cardea.local.", "[cardea.local]", "127.0.0.1.", "::1", "a:b:c"} {
+		f.Add(host)
+	}
+	s := &Server{cfg: Config{Names: []string{"cardea.local"}}}
+	f.Fuzz(func(t *testing.T, host string) {
+		if !s.ownHost(host) {
+			return
+		}
+		lower := strings.ToLower(host)
+		if strings.Contains(lower, "cardea.local") || strings.Contains(lower, "localhost") {
+			return
+		}
+		if i := strings.LastIndexByte(lower, ':'); i >= 0 {
+			lower = lower[:i] // what may be a port
+		}
+		if strings.Trim(lower, "0123456789abcdef.:[]") != "" {
+			t.Fatalf("%q passes", host)
+		}
+	})
+}
