@@ -131,9 +131,10 @@ func (c *setupCommand) Run(e *env) error {
 }
 
 type camerasCommand struct {
-	List   camerasList   `cmd:"" help:"List cameras."`
-	Add    camerasAdd    `cmd:"" help:"Add a camera by its address. It is tried first; nothing is stored when it does not work."`
-	Remove camerasRemove `cmd:"" help:"Remove a camera; its clips stay until they are due."`
+	List     camerasList     `cmd:"" help:"List cameras."`
+	Discover camerasDiscover `cmd:"" help:"Listen for three seconds and list what may be a camera. Nothing found is believed."`
+	Add      camerasAdd      `cmd:"" help:"Add a camera by its address. It is tried first; nothing is stored when it does not work."`
+	Remove   camerasRemove   `cmd:"" help:"Remove a camera; its clips stay until they are due."`
 }
 
 type camerasList struct{ listing }

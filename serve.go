@@ -16,6 +16,7 @@ import (
 
 	"cardea/auth"
 	"cardea/auth/ca"
+	"cardea/camera/discovery"
 	"cardea/nvr"
 	"cardea/web"
 	"cardea/web/console"
@@ -70,7 +71,11 @@ func (c *serveCommand) serve(e *env, dir string, beside func(*box) (runner, erro
 	}
 	defer socket.Close()
 
-	parts := []runner{b.nvr, b.people, secure}
+	look := discovery.New(discovery.Config{Log: e.log.With("part", "discovery")})
+	parts := []runner{b.nvr, b.people, secure, look}
+	if !tcp.Addr().(*net.TCPAddr).IP.IsLoopback() { // else nobody could come, whatever is announced
+		parts = append(parts, presence{c.Name, portOf(tcp), e})
+	}
 	if beside != nil {
 		part, err := beside(b)
 		if err != nil {
@@ -80,7 +85,7 @@ func (c *serveCommand) serve(e *env, dir string, beside func(*box) (runner, erro
 	}
 
 	at := addresses(tcp.Addr(), c.Name)
-	server := b.web(web.Config{Names: c.Name, HSTS: c.HSTS, BaseURL: func() string { return at[0] }, CA: authority, Log: e.log.With("part", "web")})
+	server := b.web(web.Config{Discovery: look, Names: c.Name, HSTS: c.HSTS, BaseURL: func() string { return at[0] }, CA: authority, Log: e.log.With("part", "web")})
 	g, ctx := errgroup.WithContext(e.ctx)
 	for _, part := range parts {
 		g.Go(func() error { return part.Run(ctx) })

@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"cardea/auth"
+	"cardea/camera/discovery"
 	"cardea/nvr"
 	"cardea/web/api"
 	"cardea/web/playback"
@@ -49,6 +50,8 @@ type Config struct {
 	App fs.FS
 	// CA is the certificate authority of the web, for download; nil where the owner brings certificates.
 	CA Authority
+	// Discovery finds cameras; nil where nobody looks for any.
+	Discovery *discovery.Discovery
 	// BaseURL is the address that people are told, without a slash at the end. It is called for each claim URL.
 	BaseURL func() string
 	// ClipsPrefix stands in front of the paths of clips in listings: "clips/" where these are in the data directory.
@@ -92,7 +95,7 @@ func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, log: cfg.Log, limiter: newLimiter(cfg.Now), started: cfg.Now()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.api = api.New(api.Config{
-		NVR: cfg.NVR, Auth: cfg.Auth, CA: authority(cfg.CA), Name: cfg.Names[0], Version: cfg.Version, Started: s.started, Now: cfg.Now,
+		NVR: cfg.NVR, Auth: cfg.Auth, CA: authority(cfg.CA), Discovery: cfg.Discovery, Name: cfg.Names[0], Version: cfg.Version, Started: s.started, Now: cfg.Now,
 		ClipsPrefix: cfg.ClipsPrefix, ClaimURL: s.claimURL,
 	})
 	s.playback = playback.New(playback.Config{NVR: cfg.NVR, Auth: cfg.Auth, Log: cfg.Log})

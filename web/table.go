@@ -59,6 +59,8 @@ func (s *Server) routes() []route {
 		{get, "/api/settings", caller.Member, "The rules of the house", call(ok, a.Settings)},
 
 		// Owners.
+		{get, "/api/discovery", caller.Owner, "Cameras found on the network and not added", call(ok, a.Discovery)},
+		{post, "/api/discovery/scan", caller.Owner, "Look for cameras at each address of a network", call(ok, a.Scan)},
 		{post, "/api/probe", caller.Owner, "Look at an address before it is saved", call(ok, a.Probe)},
 		{post, "/api/cameras", caller.Owner, "Add a camera", call(created, a.AddCamera)},
 		{patch, "/api/cameras/{id}", caller.Owner, "Change a camera", call(ok, a.ChangeCamera)},

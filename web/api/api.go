@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cardea/auth"
+	"cardea/camera/discovery"
 	"cardea/nvr"
 	"cardea/store"
 	"cardea/web/caller"
@@ -21,6 +22,8 @@ type Config struct {
 	Auth *auth.People
 	// CA is the certificate authority that signed the web certificate; nil where the owner brings one.
 	CA Authority
+	// Discovery finds cameras; nil where nobody looks for any.
+	Discovery *discovery.Discovery
 	// Name is the stable host name, Version the program's, Started when it began.
 	Name, Version string
 	Started       time.Time
@@ -53,24 +56,6 @@ type None struct{}
 // ByID is a request for one thing.
 type ByID struct {
 	ID string `path:"id" doc:"ULID" maxLength:"26"`
-}
-
-// span is the part of time that a listing covers.
-type span struct {
-	From time.Time `query:"from" doc:"Not before, RFC 3339"`
-	To   time.Time `query:"to" doc:"Before, RFC 3339"`
-}
-
-// limit bounds a listing.
-type limit struct {
-	Limit int `query:"limit" minimum:"0" maximum:"10000" doc:"At most so many; 0 for the default of 1000"`
-}
-
-func (l limit) or(n int) int {
-	if l.Limit == 0 {
-		return n
-	}
-	return l.Limit
 }
 
 func actor(ctx context.Context) store.Actor { return caller.From(ctx).Actor() }

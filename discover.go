@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"cardea/camera/discovery"
+	"cardea/web/api"
+	"cardea/web/console"
+)
+
+// discoverWait is how long `cameras discover` listens.
+const discoverWait = 3 * time.Second
+
+type camerasDiscover struct{ listing }
+
+// foundRow is a candidate in a listing.
+type foundRow struct {
+	Name    string   `json:"name"`
+	Model   string   `json:"model"`
+	Address string   `json:"address"`
+	Via     []string `json:"via"`
+	Trust   string   `json:"trust"`
+}
+
+// Run asks the NVR that runs on the data directory, which knows what is added already, or else looks for itself.
+func (c *camerasDiscover) Run(e *env) error {
+	found, err := c.find(e)
+	if err != nil {
+		return err
+	}
+	rows, lines := []foundRow{}, [][]string{}
+	for _, f := range found {
+		rows = append(rows, foundRow{f.Name, f.Model, f.Address, f.Via, f.Trust})
+		lines = append(lines, []string{f.Name, f.Model, f.Address, strings.Join(f.Via, ","), f.Trust})
+		if f.Doubt != nil {
+			fmt.Fprintf(e.stderr, "%s: %s\n", f.Address, *f.Doubt)
+		}
+	}
+	return c.print(e, rows, "NAME MODEL ADDRESS VIA TRUST", lines)
+}
+
+func (c *camerasDiscover) find(e *env) ([]api.Candidate, error) {
+	client, err := console.Dial(e.ctx, e.dir())
+	if err == nil {
+		defer client.Close()
+		var found []api.Candidate
+		return found, client.Get(e.ctx, "/api/discovery", console.Query{"wait": fmt.Sprint(int(discoverWait.Seconds()))}, &found)
+	}
+	if !errors.Is(err, console.ErrNotRunning) {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(e.ctx)
+	defer stop()
+	look := discovery.New(discovery.Config{Log: e.log.With("part", "discovery")})
+	var g errgroup.Group
+	g.Go(func() error { return look.Run(ctx) })
+	select {
+	case <-ctx.Done():
+	case <-time.After(discoverWait):
+	}
+	found := look.Candidates()
+	stop()
+	return api.Found(found), g.Wait()
+}
+
+// presence makes the NVR answer for its name and announces its web app, so that a browser and our agents find it.
+type presence struct {
+	names []string
+	port  int
+	env   *env
+}
+
+// Run announces until ctx ends. The service follows once the name is the NVR's own.
+func (p presence) Run(ctx context.Context) error {
+	log := p.env.log.With("part", "discovery")
+	name := p.names[0]
+	claimed := make(chan struct{}, 1)
+	host := discovery.HostName{Name: name, Log: log, Claimed: func() {
+		select {
+		case claimed <- struct{}{}:
+		default:
+		}
+	}}
+	service := discovery.Announcement{Service: discovery.ServiceNVR, Instance: "Cardea", Port: p.port, Host: name, Log: log}
+	var g errgroup.Group
+	g.Go(func() error { return host.Run(ctx) })
+	g.Go(func() error {
+		if !discovery.Local(name) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-claimed:
+			return service.Run(ctx)
+		}
+	})
+	return g.Wait()
+}
+
+// portOf is the port of a TCP listener.
+func portOf(ln net.Listener) int {
+	if tcp, ok := ln.Addr().(*net.TCPAddr); ok {
+		return tcp.Port
+	}
+	return 0
+}
