@@ -94,3 +94,15 @@ func (c *Camera) SetEager(eager bool) {
 		c.session.SetEager(eager)
 	}
 }
+
+// Pull hands over what waits in the camera's socket, on the caller's goroutine: the sink of Run is called before it
+// returns, and never at the same time from elsewhere. It does not block, and does nothing while SetEager(true) is in
+// force. Who calls it at least every 1.5 s, as a recorder's tick does, saves the reader's own wake-ups.
+func (c *Camera) Pull() {
+	c.mu.Lock()
+	s := c.session
+	c.mu.Unlock()
+	if s != nil {
+		s.Pull()
+	}
+}

@@ -39,6 +39,7 @@ type attempt struct {
 	recv      *receiver
 	link      *link
 	client    *gortsplib.Client
+	demux     *demux
 	ended     chan struct{}
 
 	// channels is complete before PLAY; it maps interleaved channels to tracks, odd ones being RTCP.
@@ -89,10 +90,6 @@ func (a *attempt) open(ctx context.Context) error {
 	host := hostport(a.cfg.URL)
 	u.Host = host
 
-	d := &demux{
-		Conn: a.link.conn, src: a.link.src, buf: make([]byte, readBuffer),
-		media: a.interleaved, known: a.known, arrived: a.recv.arrive, garbage: a.recv.garbage, failed: a.fail,
-	}
 	transport := gortsplib.TransportTCP
 	if a.transport == UDP {
 		transport = gortsplib.TransportUDP
@@ -112,7 +109,7 @@ func (a *attempt) open(ctx context.Context) error {
 				return nil, errors.New("only one connection to a session")
 			}
 			dialled = true
-			return d, nil
+			return a.demux, nil
 		},
 		ListenPacket:      listenPacket,
 		OnResponse:        a.vet,
@@ -285,6 +282,16 @@ func (a *attempt) vet(res *base.Response) {
 	}
 }
 
+// newAttempt only allocates.
+func newAttempt(cfg Config, t Transport, l *link, recv *receiver) *attempt {
+	a := &attempt{cfg: cfg, transport: t, link: l, recv: recv, channels: make(map[byte]mediaTrack), ended: make(chan struct{})}
+	a.demux = &demux{
+		Conn: l.conn, src: l.src, gate: l.low, plain: l.version == "", buf: make([]byte, readBuffer),
+		media: a.interleaved, known: a.known, arrived: recv.arrive, garbage: recv.garbage, failed: a.fail,
+	}
+	return a
+}
+
 // close says goodbye and waits until all of the library's goroutines are gone.
 func (a *attempt) close() {
 	if a.client == nil {
@@ -293,6 +300,7 @@ func (a *attempt) close() {
 	}
 	a.client.Close()
 	<-a.ended
+	a.demux.stop()
 }
 
 // explain says why the connection ended by itself.

@@ -2,10 +2,12 @@ package rtsp
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strconv"
+	"sync"
 )
 
 const (
@@ -19,14 +21,27 @@ const (
 	maxStrange = 4 << 10
 )
 
+// socket is what a demux reads from: without blocking, see lowWater.
+type socket interface {
+	// wait blocks until ready reports true or wake was called; calm takes a wake back.
+	wait(ready func() bool) error
+	wake()
+	calm()
+}
+
 // demux is the connection that the RTSP library reads from. It takes interleaved packets (RFC 2326 section 10.12)
-// out of the byte stream and hands them to media from within Read, straight from one large buffer; the library
-// only ever sees RTSP messages. Where the stream makes no sense it looks for the next place that does.
+// out of the byte stream and hands them to media, straight from one large buffer; the library only ever sees RTSP
+// messages. Where the stream makes no sense it looks for the next place that does.
 //
-// A panic below media is turned into an error of this connection.
+// Bytes are taken off the socket by whoever comes first: the library's goroutine, which waits in Read, or pull. A
+// panic below media is turned into an error of this connection.
 type demux struct {
 	net.Conn
-	src io.Reader
+	// src returns errAgain when nothing is there; gate says when to try again.
+	src  io.Reader
+	gate socket
+	// plain is true when src is the socket itself; short notes a read that brought less than there was room for.
+	plain, short bool
 
 	// media gets one packet; the slice is valid during the call only. known says whether a channel was set up.
 	media func(channel byte, packet []byte)
@@ -37,8 +52,10 @@ type demux struct {
 	// failed is told why Read gives up, before the library learns of it.
 	failed func(error)
 
+	mu         sync.Mutex
 	buf        []byte
 	start, end int
+	err        error
 	// message is what is left of the RTSP message that is being handed over.
 	message int
 	// skipped counts garbage in a row; lost is true until the next sound message.
@@ -48,42 +65,105 @@ type demux struct {
 }
 
 // Read returns bytes of RTSP messages only. It blocks while media arrives.
-func (d *demux) Read(p []byte) (n int, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			n, err = 0, ErrInternal{Detail: short(fmt.Sprint(r))}
-		}
-		if err != nil {
-			d.failed(err)
-		}
-	}()
+func (d *demux) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
 	for {
-		if d.message > 0 && d.start < d.end {
-			n := copy(p, d.buf[d.start:min(d.end, d.start+d.message)])
-			d.start += n
-			d.message -= n
-			return n, nil
+		d.gate.calm() // before looking, so that a wake in between is not missed
+		n, err := d.hand(p)
+		if err != nil {
+			d.failed(err)
 		}
-		if d.message == 0 {
-			ok, err := d.next()
-			if err != nil {
-				return 0, err
-			}
-			if ok {
-				continue
-			}
+		if n > 0 || err != nil {
+			return n, err
 		}
-		if err := d.fill(); err != nil {
+		if err := d.gate.wait(d.gather); err != nil && !errors.Is(err, errAgain) {
+			d.failed(err)
 			return 0, err
 		}
 	}
 }
 
-// fill reads once from the network.
-func (d *demux) fill() error {
+// hand copies RTSP text that is there, after the media before it.
+func (d *demux) hand(p []byte) (n int, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.parse() {
+		n = copy(p, d.buf[d.start:min(d.end, d.start+d.message)])
+		d.start += n
+		d.message -= n
+		return n, nil
+	}
+	return 0, d.err
+}
+
+// gather reads and takes apart until src is empty. It reports true when the library's goroutine has something to do.
+func (d *demux) gather() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.drain(false)
+}
+
+// pull does what Read does, on the caller's goroutine and without blocking: media that waits is handed over before
+// it returns. RTSP text and errors are left to the goroutine that waits in Read.
+func (d *demux) pull() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.drain(d.plain) {
+		d.gate.wake()
+	}
+}
+
+// drain does the work of gather and pull. A short read has mostly emptied the socket, and asking again would only be
+// told so; but an end of file may hide behind it, which he who waits for the next change would never see.
+func (d *demux) drain(untilShort bool) bool {
+	for more := true; more; {
+		if d.parse() || d.err != nil {
+			return true
+		}
+		if more = d.fill(); more && untilShort && d.short {
+			break
+		}
+	}
+	return d.parse() || d.err != nil
+}
+
+// stop makes sure that media is not called any more.
+func (d *demux) stop() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err == nil {
+		d.err = net.ErrClosed
+	}
+}
+
+// parse hands over media until RTSP text comes first, and reports that; or until bytes are missing.
+func (d *demux) parse() (text bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			d.err = ErrInternal{Detail: short(fmt.Sprint(r))}
+			d.failed(d.err) // now, while the stack still shows where it came from
+			text = false
+		}
+	}()
+	for d.err == nil {
+		if d.message > 0 {
+			return d.start < d.end
+		}
+		ok, err := d.next()
+		if err != nil {
+			d.err = err
+		}
+		if !ok {
+			return false
+		}
+	}
+	return false
+}
+
+// fill reads once. It reports whether there may be more.
+func (d *demux) fill() bool {
 	switch {
 	case d.start == d.end:
 		d.start, d.end = 0, 0
@@ -91,19 +171,24 @@ func (d *demux) fill() error {
 		d.end = copy(d.buf, d.buf[d.start:d.end])
 		d.start = 0
 	}
-	n, err := d.src.Read(d.buf[d.end:])
-	d.end += n
+	space := d.buf[d.end:]
+	n, err := d.src.Read(space)
 	if n > 0 {
+		d.short = n < len(space)
+		d.end += n
 		d.arrived(n)
-		return nil
+		return true
 	}
-	if err == nil {
-		return io.ErrNoProgress
+	switch {
+	case errors.Is(err, errAgain):
+		return false
+	case err == nil:
+		err = io.ErrNoProgress
+	case d.skipped > 0 && !d.answered:
+		err = ErrNotRTSP{Hint: "it sends something else; check the port"}
 	}
-	if d.skipped > 0 && !d.answered {
-		return ErrNotRTSP{Hint: "it sends something else; check the port"}
-	}
-	return err
+	d.err = err
+	return false
 }
 
 // next deals with what begins at start. It reports false when more bytes are needed.

@@ -14,7 +14,7 @@ import (
 
 // link is an open connection to a camera, TLS handshake included; nothing was sent on it yet.
 type link struct {
-	// conn is written to and closed, src is read from.
+	// conn is written to and closed, src is read from, without blocking.
 	conn net.Conn
 	src  io.Reader
 	low  *lowWater
@@ -33,8 +33,13 @@ func dial(ctx context.Context, cfg Config) (*link, error) {
 		}
 		return nil, dialError(host, cfg.ConnectTimeout, err)
 	}
-	low := &lowWater{TCPConn: conn.(*net.TCPConn), mark: 1}
+	low, err := newLowWater(conn.(*net.TCPConn))
+	if err != nil {
+		conn.Close()
+		return nil, dialError(host, cfg.ConnectTimeout, err)
+	}
 	if cfg.URL.Scheme == "rtsp" {
+		low.async.Store(true)
 		return &link{conn: low, src: low, low: low}, nil
 	}
 
@@ -48,6 +53,8 @@ func dial(ctx context.Context, cfg Config) (*link, error) {
 		}
 		return nil, tlsError(host, cfg.ConnectTimeout, cfg.AllowTLS12, err)
 	}
+	// From here on reads do not block. That a record is half there is a timeout to TLS, which goes on from there.
+	low.async.Store(true)
 	l.conn, l.src, l.version = tconn, tconn, "1.3"
 	if tconn.ConnectionState().Version == tls.VersionTLS12 {
 		l.version = "1.2"

@@ -31,9 +31,16 @@ func (p *pieces) Read(b []byte) (int, error) {
 	return n, nil
 }
 
+// open is a gate for what never blocks.
+type open struct{}
+
+func (open) wait(ready func() bool) error { ready(); return nil }
+func (open) wake()                        {}
+func (open) calm()                        {}
+
 func newTestDemux(src io.Reader, media func(byte, []byte)) *demux {
 	return &demux{
-		src: src, buf: make([]byte, readBuffer), media: media,
+		src: src, gate: open{}, buf: make([]byte, readBuffer), media: media,
 		known: func(c byte) bool { return c < 4 }, arrived: func(int) {}, garbage: func() {}, failed: func(error) {},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cardea/camera/frame"
@@ -30,7 +31,11 @@ type Session struct {
 	mu    sync.Mutex
 	eager bool
 	low   *lowWater
+	demux *demux
 	recv  *receiver
+
+	// pulls counts calls of Pull.
+	pulls atomic.Uint64
 }
 
 // NewSession only allocates. sink is called for each frame, never from two goroutines at once, and MUST NOT
@@ -105,11 +110,11 @@ func (s *Session) once(ctx context.Context, cfg Config, t Transport) error {
 	if err != nil {
 		return err
 	}
-	a := &attempt{cfg: cfg, transport: t, link: l, recv: newReceiver(cfg, s.sink), channels: make(map[byte]mediaTrack), ended: make(chan struct{})}
+	a := newAttempt(cfg, t, l, newReceiver(cfg, s.sink))
 	a.recv.stats.Transport, a.recv.stats.TLS, a.recv.stats.SPKI = t, l.version, l.spki
 	a.recv.publish(1)
-	s.use(l.low, a.recv)
-	defer s.use(nil, a.recv)
+	s.use(l.low, a.demux, a.recv)
+	defer s.use(nil, nil, a.recv)
 	err = a.open(opening)
 	if err == nil {
 		err = s.watch(ctx, a)
@@ -119,15 +124,34 @@ func (s *Session) once(ctx context.Context, cfg Config, t Transport) error {
 	return err
 }
 
-func (s *Session) use(low *lowWater, recv *receiver) {
+func (s *Session) use(low *lowWater, d *demux, recv *receiver) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.low, s.recv = low, recv
+	s.low, s.demux, s.recv = low, d, recv
+}
+
+// Pull hands over what waits in the socket, on the caller's goroutine: sink is called before it returns, and never
+// at the same time from elsewhere. It does not block, and does nothing while SetEager(true) is in force. Who calls it
+// regularly, at least once in pulledFor, saves the reader's own wake-ups: the low-water mark is then raised to what
+// comes in that time. Frames may be late by the caller's period.
+func (s *Session) Pull() {
+	s.mu.Lock()
+	d := s.demux
+	if s.eager {
+		d = nil
+	}
+	s.mu.Unlock()
+	if d != nil {
+		s.pulls.Add(1)
+		d.pull()
+	}
 }
 
 // watch returns when the session is over, and sees to that when the camera does not.
 func (s *Session) watch(ctx context.Context, a *attempt) error {
-	tick := time.NewTicker(watchEvery)
+	// All sessions look after themselves at the same moments, the whole seconds, so that the processor wakes once
+	// for all of them.
+	tick := time.NewTimer(untilNext(watchEvery))
 	defer tick.Stop()
 	w := watchdog{cfg: a.cfg, began: time.Now()}
 	for {
@@ -137,6 +161,15 @@ func (s *Session) watch(ctx context.Context, a *attempt) error {
 		case <-a.ended:
 			return a.explain()
 		case now := <-tick.C:
+			tick.Reset(untilNext(watchEvery))
+			pulls := s.pulls.Load()
+			pulled := pulls != w.pulls
+			w.pulls = pulls
+			if !pulled && a.transport == TCP {
+				// Bytes below the mark are never older than this, however slow the camera becomes: RTCP,
+				// answers to keep-alives and the stall detector are seen.
+				a.demux.pull()
+			}
 			stats := a.recv.publish(a.link.low.markNow())
 			a.recv.mu.Lock()
 			packets, strangers := a.recv.packets, a.recv.strangers
@@ -153,10 +186,16 @@ func (s *Session) watch(ctx context.Context, a *attempt) error {
 				return err
 			}
 			if a.transport == TCP {
-				s.setMark(a.link.low, w.mark(stats.Bytes))
+				s.setMark(a.link.low, w.mark(stats.Bytes, pulled))
 			}
 		}
 	}
+}
+
+// untilNext is the time to the next whole multiple of d.
+func untilNext(d time.Duration) time.Duration {
+	now := time.Now()
+	return now.Truncate(d).Add(d).Sub(now)
 }
 
 // setMark sets the low-water mark unless somebody watches.
@@ -201,6 +240,7 @@ type watchdog struct {
 	looks       int
 	lastBytes   uint64
 	lastBytesAt time.Time
+	pulls       uint64
 }
 
 // look returns why the session has to end, or nil.
@@ -244,7 +284,7 @@ func (w *watchdog) udpGap(st Stats) time.Duration {
 }
 
 // mark is the low-water mark for the bit rate of the last looks; none until it is known.
-func (w *watchdog) mark(bytes uint64) int {
+func (w *watchdog) mark(bytes uint64, pulled bool) int {
 	copy(w.bytes[1:], w.bytes[:rateOver])
 	w.bytes[0] = bytes
 	if w.looks++; w.looks <= rateOver {
@@ -252,7 +292,7 @@ func (w *watchdog) mark(bytes uint64) int {
 	}
 	mean := float64(bytes-w.bytes[rateOver]) / (rateOver * watchEvery.Seconds())
 	latest := float64(bytes-w.bytes[1]) / watchEvery.Seconds()
-	mark := markFor(min(mean, 2*latest))
+	mark := markFor(min(mean, 2*latest), pulled)
 	if mark > 1 {
 		mark -= mark % minMark // in steps, so that it is not set anew each second
 	}

@@ -3,6 +3,7 @@ package rtsp
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -222,7 +223,7 @@ func TestPanicEndsOnlyTheSession(t *testing.T) {
 
 func TestSlowCameraIsNotHeldBack(t *testing.T) {
 	t.Parallel()
-	// Fast until a mark is set, then far below it: what comes must be seen within lazyWait, keep-alives included.
+	// Fast until a mark is set, then far below it: what comes must still be seen, keep-alives included.
 	slow := make(chan struct{})
 	cam := newRawCamera(t, func(c *rawConn, _ int) {
 		p := newPacker(t, h264Media().Formats[0], 1400)
@@ -256,34 +257,87 @@ func TestSlowCameraIsNotHeldBack(t *testing.T) {
 	stop()
 }
 
-func TestEagerWakesAtOnce(t *testing.T) {
+func TestMarkGovernsTheWaking(t *testing.T) {
 	t.Parallel()
 	a, b := tcpPair(t)
-	low := &lowWater{TCPConn: a, mark: 1}
+	low, err := newLowWater(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	low.async.Store(true)
 	low.setMark(64 << 10)
+	buf := make([]byte, 4096)
+	if n, err := low.Read(buf); n != 0 || !errors.Is(err, errAgain) {
+		t.Errorf("an empty socket: %d, %v", n, err)
+	}
 	got := make(chan int, 8)
+	ended := make(chan error, 1)
 	go func() {
-		buf := make([]byte, 4096)
-		for {
+		ended <- low.wait(func() bool {
 			n, err := low.Read(buf)
-			if err != nil {
-				close(got)
-				return
+			if err == nil {
+				got <- n
 			}
-			got <- n
-		}
+			return err != nil && !errors.Is(err, errAgain)
+		})
 	}()
 	b.Write([]byte("x"))
-	if n := <-got; n != 1 { // by lazyWait
-		t.Errorf("read %d", n)
+	eventually(t, "a byte below the mark can be read, but wakes nobody", func() bool { n, _ := low.Read(make([]byte, 9)); return n == 1 })
+	select {
+	case n := <-got:
+		t.Errorf("woken for %d bytes", n)
+	default:
 	}
-	low.setMark(1)
 	b.Write([]byte("yz"))
+	low.setMark(1)
 	if n := <-got; n != 2 {
 		t.Errorf("read %d", n)
 	}
-	b.Close()
-	for range got {
+	low.wake()
+	if err := <-ended; !errors.Is(err, errAgain) {
+		t.Errorf("woken with %v", err)
+	}
+}
+
+func TestPull(t *testing.T) {
+	t.Parallel()
+	cert, pin := certificate(t)
+	for name, cam := range map[string]*servedCamera{
+		"plain": serve(t, nil),
+		"TLS":   serve(t, func(c *servedCamera) { c.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}} }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var wg sync.WaitGroup
+			defer wg.Wait()
+			quit := make(chan struct{})
+			defer close(quit)
+			s, c, stop := play(t, Config{URL: cam.url(), Pin: pin})
+			wg.Go(func() {
+				for {
+					select {
+					case <-quit:
+						return
+					case <-time.After(100 * time.Millisecond):
+						s.Pull()
+					}
+				}
+			})
+			eventually(t, "frames, with a mark", func() bool { return len(c.list()) > 100 && s.Stats().LowWater > 1 })
+			n := len(c.list())
+			s.SetEager(true)
+			eventually(t, "frames without pulling", func() bool { return len(c.list()) > n+50 })
+			s.SetEager(false)
+			n = len(c.list())
+			eventually(t, "frames with pulling", func() bool { return len(c.list()) > n+50 })
+			stop()
+			growing(t, c.list())
+			n = len(c.list())
+			s.Pull()
+			if len(c.list()) != n {
+				t.Error("a frame after the end")
+			}
+		})
 	}
 }
 
@@ -384,7 +438,7 @@ func TestUnknownPort(t *testing.T) {
 	}
 	closed.Close()
 
-	tls := func(u *url.URL) *url.URL { v := *u; v.Scheme = "rtsps"; return &v }
+	secure := func(u *url.URL) *url.URL { v := *u; v.Scheme = "rtsps"; return &v }
 	for name, tc := range map[string]struct {
 		url  *url.URL
 		want string // the sentence's telling part
@@ -398,9 +452,9 @@ func TestUnknownPort(t *testing.T) {
 		"few bytes":       {greet("\x01\x02\x03"), "not an RTSP camera"},
 		"closes":          {greet(""), "closed the connection"},
 		"silent":          {greet("silence"), "did not answer"},
-		"TLS to RTSP":     {tls(greet("RTSP/1.0 400 Bad Request\r\n\r\n")), "does not speak TLS"},
-		"TLS to closing":  {tls(greet("")), "does not speak TLS"},
-		"TLS to silence":  {tls(greet("silence")), "did not answer"},
+		"TLS to RTSP":     {secure(greet("RTSP/1.0 400 Bad Request\r\n\r\n")), "does not speak TLS"},
+		"TLS to closing":  {secure(greet("")), "does not speak TLS"},
+		"TLS to silence":  {secure(greet("silence")), "did not answer"},
 		"wrong scheme":    {&url.URL{Scheme: "http", Host: "a"}, "rtsp://"},
 		"no host":         {&url.URL{Scheme: "rtsp"}, "no host"},
 		"with a password": {&url.URL{Scheme: "rtsp", Host: "a", User: url.UserPassword("u", "s3cret-word")}, "apart"},
