@@ -8,6 +8,7 @@
 //	cardea-backup.json   what this is: Manifest
 //	cardea.db            a snapshot of the index
 //	keys/…               the files of DATA/keys
+//	log/…                for each tamper-evident log its checkpoint, public key and leaves (package store/tlog)
 //
 // The name is backup/<date>.tar.age in the clips directory, the date being that of UTC.
 package backup
@@ -30,6 +31,7 @@ import (
 
 	"cardea/store"
 	"cardea/store/disk"
+	"cardea/store/tlog"
 	"cardea/store/vault"
 )
 
@@ -41,7 +43,7 @@ const (
 
 	manifestName = "cardea-backup.json"
 	keysDir      = "keys"
-	format       = 1
+	format       = 2 // 1 had no logs
 
 	lookEvery = 10 * time.Minute
 	// night is the hour, by local time, from which on the day's backup is due; overdue is when it is at any hour.
@@ -53,8 +55,8 @@ var nameOf = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}\.tar\.age$`)
 
 // Manifest says what a backup is.
 type Manifest struct {
-	Format  int       `json:"format"` // 1
-	Store   string    `json:"store"`  // identifier of the store
+	Format  int       `json:"format"`
+	Store   string    `json:"store"` // identifier of the store
 	Created time.Time `json:"created"`
 	Clips   string    `json:"clips"` // where the clips were, for a person
 }
@@ -175,6 +177,7 @@ func (m *Maker) Make(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("make backup: %w", err)
 	}
 	defer func() { _ = os.Remove(snapshot) }()
+	logs := m.logs() // before the index, which then has all their records
 	if err := m.cfg.DB.Snapshot(ctx, snapshot); err != nil {
 		return "", fmt.Errorf("make backup: %w", err)
 	}
@@ -184,7 +187,7 @@ func (m *Maker) Make(ctx context.Context) (string, error) {
 		if err != nil {
 			return err
 		}
-		return errors.Join(m.archive(ctx, sealed, snapshot, at), sealed.Close())
+		return errors.Join(m.archive(ctx, sealed, snapshot, logs, at), sealed.Close())
 	})
 	if err != nil {
 		return "", fmt.Errorf("make backup: %w", err)
@@ -208,7 +211,7 @@ func (m *Maker) prune() error {
 }
 
 // archive writes the tar archive.
-func (m *Maker) archive(ctx context.Context, w io.Writer, snapshot string, at time.Time) error {
+func (m *Maker) archive(ctx context.Context, w io.Writer, snapshot string, logs map[string]*tlog.Copy, at time.Time) error {
 	out := tar.NewWriter(w)
 	text, err := json.MarshalIndent(Manifest{Format: format, Store: m.cfg.DB.ID().String(), Created: at.UTC(), Clips: m.cfg.Files.Dir()}, "", "  ")
 	if err != nil {
@@ -262,5 +265,49 @@ func (m *Maker) archive(ctx context.Context, w io.Writer, snapshot string, at ti
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	for name, log := range logs {
+		for suffix, data := range map[string][]byte{logCheckpoint: log.Checkpoint, logKey: log.Key} {
+			if err := head(logsDir+name+suffix, int64(len(data))); err != nil {
+				return err
+			}
+			if _, err := out.Write(data); err != nil {
+				return err
+			}
+		}
+		if err := head(logsDir+name+logLeaves, log.Size*tlog.LeafSize); err != nil {
+			return err
+		}
+		if err := log.WriteLeaves(out); err != nil {
+			return err
+		}
+	}
 	return out.Close()
+}
+
+// Where a log is in a backup: log/access.leaves and so on.
+const (
+	logsDir       = "log/"
+	logCheckpoint = ".checkpoint"
+	logKey        = ".vkey"
+	logLeaves     = ".leaves"
+)
+
+// logNames are the logs by the names of their directories in DATA/log.
+var logNames = [...]string{store.LogAccess.String(), store.LogFootage.String()}
+
+// logs gives what there is of the logs now.
+func (m *Maker) logs() map[string]*tlog.Copy {
+	all := map[string]*tlog.Copy{}
+	for _, name := range logNames {
+		log, err := tlog.ReadCopy(filepath.Join(m.cfg.Dir, "log", name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil { // an alarm of its own says so; the rest is worth a backup all the same
+			m.cfg.Log.Error("a log is not in the backup", "log", name, "error", err)
+			continue
+		}
+		all[name] = log
+	}
+	return all
 }

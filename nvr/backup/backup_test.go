@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"cardea/store"
+	"cardea/store/tlog"
 	"cardea/store/vault"
 )
 
@@ -21,6 +22,7 @@ type house struct {
 	dir  string
 	id   *vault.Identity
 	now  time.Time
+	log  *tlog.Log
 	path func(string) string
 }
 
@@ -62,6 +64,20 @@ func newHouse(t *testing.T, withVault bool) *house {
 			t.Fatal(err)
 		}
 	}
+	for range 3 {
+		if err := db.LogAccess(t.Context(), store.Access{Action: "playback"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.log, err = tlog.Open(tlog.Config{
+		Dir: filepath.Join(h.dir, "log", "access"), KeyFile: filepath.Join(h.dir, "keys", "log-access.key"), Origin: "test", Source: db.LogSource(store.LogAccess),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.log.Integrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	h.Maker = New(Config{DB: db, Files: files, Dir: h.dir, Now: func() time.Time { return h.now }})
 	h.path = func(name string) string { return filepath.Join(files.Dir(), name) }
 	return h
@@ -88,7 +104,7 @@ func TestBackupAndRestore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Format != 1 || !m.Created.Equal(h.now) {
+	if m.Format != format || !m.Created.Equal(h.now) {
 		t.Errorf("manifest %+v", m)
 	}
 	for _, f := range []string{"keys/box.key", "keys/web/root.pem"} {
@@ -100,7 +116,11 @@ func TestBackupAndRestore(t *testing.T) {
 			t.Errorf("%s: %v", f, err)
 		}
 	}
-	if list, err := os.ReadDir(into); err != nil || len(list) != 2 {
+	before, faults, err := tlog.Verify(t.Context(), tlog.Verification{Dir: filepath.Join(into, "log", "access"), Key: h.log.Key(), Witnessed: [][]byte{h.log.Checkpoint().Text}})
+	if err != nil || len(faults) > 0 || before.Size != 3 {
+		t.Errorf("the restored log has %d records, %v, %v", before.Size, faults, err)
+	}
+	if list, err := os.ReadDir(into); err != nil || len(list) != 3 {
 		t.Errorf("restored %v, %v", list, err)
 	}
 	db, err := store.Open(t.Context(), store.Config{Dir: into})
@@ -210,7 +230,7 @@ func TestForgedBackups(t *testing.T) {
 		"no manifest":      forge(t, h.id, entry{name: "cardea.db", text: "x"}),
 		"no database":      forge(t, h.id, about),
 		"other database":   forge(t, h.id, about, entry{name: "cardea.db", text: "hello"}),
-		"newer":            forge(t, h.id, entry{name: manifestName, text: `{"format":2}`}),
+		"newer":            forge(t, h.id, entry{name: manifestName, text: `{"format":3}`}),
 		"traversal":        forge(t, h.id, about, entry{name: "../evil", text: "x"}),
 		"traversal inside": forge(t, h.id, about, entry{name: "keys/../../evil", text: "x"}),
 		"absolute":         forge(t, h.id, about, entry{name: "/etc/evil", text: "x"}),

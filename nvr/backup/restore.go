@@ -11,8 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"cardea/store"
+	"cardea/store/tlog"
 	"cardea/store/vault"
 )
 
@@ -25,9 +27,12 @@ const (
 // keyName is what a file in keys may be called: up to three parts of plain characters that do not begin with a dot.
 var keyName = regexp.MustCompile(`^keys(/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}){1,3}$`)
 
+// logName is what a file of a log is called.
+var logName = regexp.MustCompile(`^log/(access|footage)\.(checkpoint|vkey|leaves)$`)
+
 // allowedName says whether a file belongs into a backup.
 func allowedName(name string) bool {
-	return name == manifestName || name == store.FileName || keyName.MatchString(name)
+	return name == manifestName || name == store.FileName || keyName.MatchString(name) || logName.MatchString(name)
 }
 
 // Restore opens the backup in file with the vault's identity and puts it into dataDir, which must be missing or empty. All of it
@@ -64,6 +69,9 @@ func Restore(ctx context.Context, id *vault.Identity, file, dataDir string) (Man
 	m, err := unpack(ctx, plain, half, info.Size())
 	if err == nil {
 		err = checkIndex(ctx, half, m)
+	}
+	if err == nil {
+		err = rebuildLogs(half)
 	}
 	if err == nil {
 		err = moveUp(half, dataDir)
@@ -127,7 +135,7 @@ func unpack(ctx context.Context, r io.Reader, half string, limit int64) (Manifes
 			return m, foreign("it holds too many files")
 		case len(seen) == 0 && head.Name != manifestName:
 			return m, foreign("it does not begin with " + manifestName)
-		case head.Size > limit || head.Name != store.FileName && head.Size > maxKeyBytes:
+		case head.Size > limit || head.Name != store.FileName && !strings.HasSuffix(head.Name, logLeaves) && head.Size > maxKeyBytes:
 			return m, foreign("a file in it is too large")
 		}
 		seen[head.Name] = true
@@ -190,6 +198,30 @@ func checkIndex(ctx context.Context, half string, m Manifest) error {
 	return nil
 }
 
+// rebuildLogs makes the directories of the logs from what the backup has of them.
+func rebuildLogs(half string) error {
+	for _, name := range logNames {
+		at := func(suffix string) string { return filepath.Join(half, logsDir, name+suffix) }
+		leaves, err := os.Open(at(logLeaves))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("restore: %w", err)
+		}
+		checkpoint, err := os.ReadFile(at(logCheckpoint))
+		key, keyErr := os.ReadFile(at(logKey))
+		if err = errors.Join(err, keyErr); err == nil {
+			err = tlog.Rebuild(filepath.Join(half, logsDir, name), checkpoint, key, leaves)
+		}
+		err = errors.Join(err, leaves.Close(), os.Remove(at(logLeaves)), os.Remove(at(logCheckpoint)), os.Remove(at(logKey)))
+		if err != nil {
+			return store.Errorf(store.Invalid, "the %s log in this backup cannot be made again: %s; nothing was changed", name, err.Error())
+		}
+	}
+	return nil
+}
+
 // moveUp gives the files their names, the database last: where it is, the rest is too.
 func moveUp(half, dir string) error {
 	if _, err := os.Stat(filepath.Join(half, keysDir)); err == nil {
@@ -197,11 +229,16 @@ func moveUp(half, dir string) error {
 			return fmt.Errorf("restore: %w", err)
 		}
 	}
+	if _, err := os.Stat(filepath.Join(half, logsDir)); err == nil {
+		if err := os.Rename(filepath.Join(half, logsDir), filepath.Join(dir, logsDir)); err != nil {
+			return errors.Join(fmt.Errorf("restore: %w", err), os.RemoveAll(filepath.Join(dir, keysDir)))
+		}
+	}
 	if err := syncDir(dir); err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
 	if err := os.Rename(filepath.Join(half, store.FileName), filepath.Join(dir, store.FileName)); err != nil {
-		return errors.Join(fmt.Errorf("restore: %w", err), os.RemoveAll(filepath.Join(dir, keysDir)))
+		return errors.Join(fmt.Errorf("restore: %w", err), os.RemoveAll(filepath.Join(dir, keysDir)), os.RemoveAll(filepath.Join(dir, logsDir)))
 	}
 	return syncDir(dir)
 }

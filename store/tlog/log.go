@@ -148,89 +148,12 @@ func (l *Log) Integrate(ctx context.Context) error {
 		if len(fresh) == 0 {
 			return ErrErased
 		}
-		if err := l.extend(old, fresh); err != nil {
-			return err
-		}
-	}
-}
-
-// extend writes tiles and bundles, then the checkpoint that needs them. Cut off in between, the next run writes them again.
-func (l *Log) extend(old Checkpoint, fresh []Leaf) error {
-	size := old.Size + int64(len(fresh))
-	stored := l.tree.hashes(old.Size, old.Root)
-	known := tlog.StoredHashCount(old.Size)
-	made := make([]tlog.Hash, 0, 2*len(fresh))
-	reader := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
-		all := make([]tlog.Hash, len(indexes))
-		var before, where []int64
-		for i, index := range indexes {
-			if index >= known {
-				all[i] = made[index-known]
-			} else {
-				before, where = append(before, index), append(where, int64(i))
-			}
-		}
-		if len(before) == 0 {
-			return all, nil
-		}
-		found, err := stored.ReadHashes(before)
-		for i := range found {
-			all[where[i]] = found[i]
-		}
-		return all, err
-	})
-	for i, leaf := range fresh {
-		hashes, err := tlog.StoredHashesForRecordHash(old.Size+int64(i), tlog.RecordHash(leaf[:]), reader)
-		if err != nil {
-			return fmt.Errorf("extend the log: %w", err)
-		}
-		made = append(made, hashes...)
-	}
-	if err := l.writeBundles(old.Size, fresh); err != nil {
-		return fmt.Errorf("extend the log: %w", err)
-	}
-	for _, tile := range tlog.NewTiles(height, old.Size, size) {
-		data, err := tlog.ReadTileData(tile, reader)
+		next, root, err := l.tree.extend(old.Size, old.Root, fresh)
 		if err == nil {
-			err = l.writeTile(tile.L, tile.N, tile.W, data)
+			err = l.publish(next, root)
 		}
 		if err != nil {
 			return fmt.Errorf("extend the log: %w", err)
 		}
 	}
-	root, err := tlog.TreeHash(size, reader)
-	if err != nil {
-		return fmt.Errorf("extend the log: %w", err)
-	}
-	return l.publish(size, root)
-}
-
-func (l *Log) writeBundles(from int64, fresh []Leaf) error {
-	n, w := from/width, int(from%width)
-	if w > 0 {
-		begun, err := l.tree.leaves(n, w)
-		if err != nil {
-			return err
-		}
-		fresh = append(begun, fresh...)
-	}
-	for ; len(fresh) > 0; n++ {
-		w := min(len(fresh), width)
-		if err := l.writeTile(entries, n, w, bundle(fresh[:w])); err != nil {
-			return err
-		}
-		fresh = fresh[w:]
-	}
-	return nil
-}
-
-// writeTile writes a tile; a full one takes the place of its partial ones (tlog-tiles, section "Partial Tiles").
-func (l *Log) writeTile(level int, n int64, w int, data []byte) error {
-	if err := write(filepath.Join(l.cfg.Dir, tilePath(level, n, w)), data); err != nil {
-		return err
-	}
-	if w < width {
-		return nil
-	}
-	return os.RemoveAll(filepath.Join(l.cfg.Dir, tilePath(level, n, width)+".p"))
 }
