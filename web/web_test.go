@@ -288,6 +288,30 @@ func TestThrottleSaysWhen(t *testing.T) {
 	}
 }
 
+// TestSecretInThePath: a password that a camera wants in its path is never shown, and survives an edit of the rest.
+func TestSecretInThePath(t *testing.T) {
+	f := newFixture(t)
+	cookie := f.signIn()[caller.Owner]
+	const address = "rtsp://127.0.0.1:1/user=admin&password=s3cret&channel=1.sdp"
+	var camera api.Camera
+	added := f.send("POST", "/api/cameras", cookie, map[string]string{"name": "Old", "url": address, "mode": "off"})
+	added.json(t, &camera)
+	changed := f.send("PATCH", "/api/cameras/"+camera.ID, cookie, map[string]string{"name": "Older", "url": camera.URL})
+	listed := f.send("GET", "/api/cameras", cookie, nil)
+	for what, r := range map[string]reply{"added": added, "changed": changed, "listed": listed} {
+		if r.status >= 300 || bytes.Contains(r.body, []byte("s3cret")) {
+			t.Errorf("%s: %d %s", what, r.status, r.body)
+		}
+	}
+	id, err := store.ParseID(camera.ID)
+	check(t, err)
+	row, err := f.db.Camera(context.Background(), id)
+	check(t, err)
+	if row.URL != address || row.Name != "Older" {
+		t.Errorf("stored %q %q", row.Name, row.URL)
+	}
+}
+
 func TestInputIsNotEchoed(t *testing.T) {
 	f := newFixture(t)
 	got := f.send("POST", "/api/session", "", map[string]any{"name": "Ona", "password": 12345678, "totp": "1", "extra": "sesame"})

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"time"
 
+	"cardea/camera/rtsp"
 	"cardea/nvr"
 	"cardea/store"
 )
@@ -13,7 +14,7 @@ import (
 type Camera struct {
 	ID             string      `json:"id"`
 	Name           string      `json:"name"`
-	URL            string      `json:"url" doc:"Never with user or password"`
+	URL            string      `json:"url" doc:"Never with user or password; a password that the camera wants in the path is shown as …"`
 	User           string      `json:"user,omitempty"`
 	Trust          string      `json:"trust" enum:"paired,pinned,plain"`
 	Mode           string      `json:"mode" enum:"continuous,event,off"`
@@ -62,7 +63,7 @@ type Usage struct {
 func camera(s nvr.CameraStatus) Camera {
 	c, line := s.Camera, s.Connection
 	return Camera{
-		ID: c.ID.String(), Name: c.Name, URL: c.URL, User: s.User, Trust: string(c.Trust), Mode: string(c.Mode), Audio: c.Audio,
+		ID: c.ID.String(), Name: c.Name, URL: rtsp.Redact(c.URL), User: s.User, Trust: string(c.Trust), Mode: string(c.Mode), Audio: c.Audio,
 		Vault: idOrNull(c.Vault), Position: c.Position, PrerollMS: c.PreRoll.Milliseconds(), PostrollMS: c.PostRoll.Milliseconds(),
 		RetentionDays: orNull(c.RetentionDays), RetentionBytes: orNull(c.RetentionBytes), Transport: c.Transport,
 		Fingerprint: hex.EncodeToString(c.Pin), State: CameraState{line.Phase, line.Since.UTC(), line.Detail},
@@ -147,6 +148,16 @@ func (a *API) ChangeCamera(ctx context.Context, in *ChangeCameraRequest) (*Body[
 	change := nvr.CameraChange{
 		Name: b.Name, URL: b.URL, Mode: b.Mode, Audio: b.Audio, Position: b.Position, Preroll: millis(b.PrerollMS), Postroll: millis(b.PostrollMS),
 		RetentionDays: b.RetentionDays, RetentionBytes: b.RetentionBytes, Transport: b.Transport, Fingerprint: b.Fingerprint,
+	}
+	if b.URL != nil {
+		// An address that comes back as it was shown, with its secret hidden, is no change.
+		before, err := a.nvr.Camera(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if *b.URL == rtsp.Redact(before.Camera.URL) {
+			change.URL = nil
+		}
 	}
 	if b.Vault != nil {
 		vault, err := optionalID(*b.Vault)
