@@ -19,7 +19,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/url"
 	"time"
 )
 
@@ -101,16 +100,33 @@ func NVRURI(nvr string) string { return "urn:nvr:" + nvr + ":nvr" }
 // SPKI is the SHA-256 of a certificate's SubjectPublicKeyInfo.
 func SPKI(c *x509.Certificate) [32]byte { return sha256.Sum256(c.RawSubjectPublicKeyInfo) }
 
-// VerifyCamera checks what a camera presents against what the NVR knows of it. renewing admits a leaf that has run out. It
-// MUST be called on every connection (tls.Config.VerifyConnection).
+// VerifyCamera checks what a camera presents against what the NVR knows of it. renewing admits a leaf that has run out, for a
+// while. It MUST be called on every connection (tls.Config.VerifyConnection).
 func VerifyCamera(state tls.ConnectionState, issuer Issuer, d Device, now time.Time, renewing bool) error {
 	_, roots := issuer.Bundle()
-	return verify(state, roots, d.SPKI, CameraURI(issuer.NVR(), d.ID), x509.ExtKeyUsageServerAuth, now, renewing)
+	if renewing {
+		now = clamp(state, now, expiredFor)
+	}
+	return verify(state, roots, d.SPKI, CameraURI(issuer.NVR(), d.ID), x509.ExtKeyUsageServerAuth, now)
+}
+
+// clamp moves now into the life of the presented leaf, but not by more than grace past its end.
+func clamp(state tls.ConnectionState, now time.Time, grace time.Duration) time.Time {
+	if len(state.PeerCertificates) == 0 {
+		return now
+	}
+	switch leaf := state.PeerCertificates[0]; {
+	case now.Before(leaf.NotBefore):
+		return leaf.NotBefore
+	case now.After(leaf.NotAfter) && now.Sub(leaf.NotAfter) < grace:
+		return leaf.NotAfter
+	}
+	return now
 }
 
 // verify holds for both ends: TLS 1.3, one leaf of a P-256 key, the pinned key, signed by one of roots directly, for usage,
 // with exactly the name, in its time.
-func verify(state tls.ConnectionState, roots []*x509.Certificate, pin [32]byte, name string, usage x509.ExtKeyUsage, now time.Time, expired bool) error {
+func verify(state tls.ConnectionState, roots []*x509.Certificate, pin [32]byte, name string, usage x509.ExtKeyUsage, now time.Time) error {
 	if state.Version != tls.VersionTLS13 {
 		return ErrIdentity{"The connection is not TLS 1.3."}
 	}
@@ -124,23 +140,19 @@ func verify(state tls.ConnectionState, roots []*x509.Certificate, pin [32]byte, 
 	if len(leaf.URIs) != 1 || leaf.URIs[0].String() != name {
 		return ErrIdentity{"It shows the certificate of another device."}
 	}
-	if leaf.IsCA || leaf.PublicKeyAlgorithm != x509.ECDSA {
+	if leaf.IsCA || leaf.PublicKeyAlgorithm != x509.ECDSA || len(leaf.ExtKeyUsage) == 0 {
 		return ErrIdentity{"Its certificate is not one that this NVR issues."}
-	}
-	at := now
-	if expired && now.After(leaf.NotAfter) && now.Sub(leaf.NotAfter) < expiredFor {
-		at = leaf.NotAfter
 	}
 	pool := x509.NewCertPool()
 	for _, r := range roots {
 		pool.AddCert(r)
 	}
-	_, err := leaf.Verify(x509.VerifyOptions{Roots: pool, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{usage}})
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: pool, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{usage}})
 	var invalid x509.CertificateInvalidError
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && at.Before(leaf.NotBefore):
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && now.Before(leaf.NotBefore):
 		return ErrIdentity{"Its certificate is not valid yet."}
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return ErrIdentity{"Its certificate has run out on " + leaf.NotAfter.Format(time.DateOnly) + "."}
@@ -153,13 +165,4 @@ func verify(state tls.ConnectionState, roots []*x509.Certificate, pin [32]byte, 
 func RenewAt(leaf *x509.Certificate, spread float64) time.Time {
 	life := leaf.NotAfter.Sub(leaf.NotBefore)
 	return leaf.NotBefore.Add(life*2/3 + time.Duration((spread-0.5)*float64(life/15)))
-}
-
-// oneURI parses name, which is one of the above.
-func oneURI(name string) []*url.URL {
-	u, err := url.Parse(name)
-	if err != nil {
-		return nil
-	}
-	return []*url.URL{u}
 }

@@ -45,7 +45,7 @@ func stretch(code string, salt []byte) (secret, error) {
 		pw = binary.LittleEndian.AppendUint64(pw, uint64(len(part)))
 		pw = append(pw, part...)
 	}
-	out, err := scrypt.Key(pw, salt, 1<<14, 8, 1, 80)
+	out, err := scrypt.Key(pw, salt, 1<<12, 8, 1, 80)
 	if err != nil {
 		return secret{}, err
 	}
