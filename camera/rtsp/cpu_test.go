@@ -116,12 +116,20 @@ func BenchmarkCameras(b *testing.B) {
 		n      int
 		secure bool
 		eager  bool
-	}{{"8", 8, false, false}, {"8 watched", 8, false, true}, {"8 TLS", 8, true, false}, {"32", 32, false, false}} {
-		b.Run(tc.name, func(b *testing.B) { benchCameras(b, tc.n, tc.secure, tc.eager) })
+		pull   time.Duration
+	}{
+		{"8", 8, false, false, 0},
+		{"8 pulled", 8, false, false, 720 * time.Millisecond},
+		{"8 watched", 8, false, true, 0},
+		{"8 TLS", 8, true, false, 0},
+		{"8 TLS pulled", 8, true, false, 720 * time.Millisecond},
+		{"32", 32, false, false, 0},
+	} {
+		b.Run(tc.name, func(b *testing.B) { benchCameras(b, tc.n, tc.secure, tc.eager, tc.pull) })
 	}
 }
 
-func benchCameras(b *testing.B, n int, secure, eager bool) {
+func benchCameras(b *testing.B, n int, secure, eager bool, pull time.Duration) {
 	if testing.Short() {
 		b.Skip("real time")
 	}
@@ -153,15 +161,29 @@ func benchCameras(b *testing.B, n int, secure, eager bool) {
 	var frames, bytes atomic.Uint64
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
+	var sessions []*Session
 	for range n {
 		s := NewSession(Config{URL: u, Pin: pin}, func(f *frame.Frame) {
 			frames.Add(1)
 			bytes.Add(uint64(f.Size))
 		})
 		s.SetEager(eager)
+		sessions = append(sessions, s)
 		wg.Go(func() {
 			if err := s.Run(ctx); ctx.Err() == nil {
 				b.Error(err)
+			}
+		})
+	}
+	if pull > 0 {
+		wg.Go(func() {
+			tick := time.NewTicker(pull)
+			defer tick.Stop()
+			for ctx.Err() == nil {
+				<-tick.C
+				for _, s := range sessions {
+					s.Pull()
+				}
 			}
 		})
 	}
@@ -176,6 +198,12 @@ func benchCameras(b *testing.B, n int, secure, eager bool) {
 	runtime.ReadMemStats(&m1)
 	cancel()
 	wg.Wait()
+	var lost uint64
+	for _, s := range sessions {
+		st := s.Stats()
+		lost += st.Lost + st.Damaged
+	}
+	b.ReportMetric(float64(lost), "lost")
 	b.ReportMetric((c1-c0).Seconds()/(float64(b1-b0)/1e9), "cpu-s/GB")
 	b.ReportMetric(float64(f1-f0)/float64(n*seconds), "fps")
 	b.ReportMetric(float64(m1.Mallocs-m0.Mallocs)/float64(f1-f0), "allocs/frame")

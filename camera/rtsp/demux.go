@@ -24,7 +24,7 @@ const (
 // socket is what a demux reads from: without blocking, see lowWater.
 type socket interface {
 	// wait blocks until ready reports true or wake was called; calm takes a wake back.
-	wait(ready func() bool) error
+	wait(ready func(fd uintptr) bool) error
 	wake()
 	calm()
 }
@@ -69,6 +69,7 @@ func (d *demux) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	gather := d.gather // once, as it allocates
 	for {
 		d.gate.calm() // before looking, so that a wake in between is not missed
 		n, err := d.hand(p)
@@ -78,7 +79,7 @@ func (d *demux) Read(p []byte) (int, error) {
 		if n > 0 || err != nil {
 			return n, err
 		}
-		if err := d.gate.wait(d.gather); err != nil && !errors.Is(err, errAgain) {
+		if err := d.gate.wait(gather); err != nil && !errors.Is(err, errAgain) {
 			d.failed(err)
 			return 0, err
 		}
@@ -99,7 +100,7 @@ func (d *demux) hand(p []byte) (n int, err error) {
 }
 
 // gather reads and takes apart until src is empty. It reports true when the library's goroutine has something to do.
-func (d *demux) gather() bool {
+func (d *demux) gather(uintptr) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.drain(false)

@@ -33,6 +33,12 @@ type lowWater struct {
 	*net.TCPConn
 	raw   syscall.RawConn
 	async atomic.Bool
+	// try reads into p; it is made once, so that reading does not allocate. Asynchronous reads are never made at
+	// the same time: demux sees to that.
+	try func(fd uintptr)
+	p   []byte
+	n   int
+	err error
 
 	mu   sync.Mutex
 	mark int
@@ -43,7 +49,9 @@ func newLowWater(c *net.TCPConn) (*lowWater, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &lowWater{TCPConn: c, raw: raw, mark: 1}, nil
+	l := &lowWater{TCPConn: c, raw: raw, mark: 1}
+	l.try = func(fd uintptr) { l.n, l.err = tryRead(fd, l.p) }
+	return l, nil
 }
 
 // setMark sets the mark in bytes, 1 for none. A reader that sleeps is woken at once when it has become due.
@@ -70,7 +78,11 @@ func (l *lowWater) Read(p []byte) (int, error) {
 	if !l.async.Load() {
 		return l.TCPConn.Read(p)
 	}
-	n, err := tryRead(l.raw, p)
+	l.p = p
+	if err := l.raw.Control(l.try); err != nil {
+		return 0, err
+	}
+	n, err := l.n, l.err
 	switch {
 	case errors.Is(err, syscall.EAGAIN):
 		return 0, errAgain
@@ -83,9 +95,7 @@ func (l *lowWater) Read(p []byte) (int, error) {
 }
 
 // wait calls ready until it reports true: at once, and each time that the mark is reached. wake ends it.
-func (l *lowWater) wait(ready func() bool) error {
-	return l.raw.Read(func(uintptr) bool { return ready() })
-}
+func (l *lowWater) wait(ready func(fd uintptr) bool) error { return l.raw.Read(ready) }
 
 // wake makes wait return errAgain, the next one if none is under way; calm takes that back.
 func (l *lowWater) wake() { _ = l.SetReadDeadline(time.Unix(1, 0)) }

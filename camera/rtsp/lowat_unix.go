@@ -4,17 +4,12 @@ package rtsp
 
 import "syscall"
 
-// tryRead reads without blocking, also while another goroutine waits for the same socket.
-func tryRead(raw syscall.RawConn, p []byte) (n int, err error) {
-	cerr := raw.Control(func(fd uintptr) {
-		for {
-			if n, err = syscall.Read(int(fd), p); err != syscall.EINTR {
-				return
-			}
+// tryRead reads from a non-blocking socket.
+func tryRead(fd uintptr, p []byte) (int, error) {
+	for {
+		n, err := syscall.Read(int(fd), p)
+		if err != syscall.EINTR {
+			return max(n, 0), err
 		}
-	})
-	if cerr != nil {
-		return 0, cerr
 	}
-	return max(n, 0), err
 }

@@ -273,7 +273,7 @@ func TestMarkGovernsTheWaking(t *testing.T) {
 	got := make(chan int, 8)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- low.wait(func() bool {
+		ended <- low.wait(func(uintptr) bool {
 			n, err := low.Read(buf)
 			if err == nil {
 				got <- n
