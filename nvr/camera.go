@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"cardea/camera/rtsp"
 	"cardea/nvr/live"
 	"cardea/store"
 )
@@ -111,7 +112,7 @@ func (n *NVR) AddCamera(ctx context.Context, actor store.Actor, c NewCamera) (Ca
 	if err := n.addRunner(ctx, row, store.ID{}); err != nil {
 		return CameraStatus{}, err
 	}
-	n.log.InfoContext(ctx, "camera added", "by", actor.Name, "camera", row.ID.String(), "name", row.Name, "url", row.URL, "trust", row.Trust)
+	n.log.InfoContext(ctx, "camera added", "by", actor.Name, "camera", row.ID.String(), "name", row.Name, "url", rtsp.Redact(row.URL), "trust", row.Trust)
 	n.lookForVault(ctx)
 	return n.Camera(ctx, row.ID)
 }
@@ -163,7 +164,7 @@ func (n *NVR) ChangeCamera(ctx context.Context, actor store.Actor, id store.ID, 
 		r.reconnect()
 	}
 	n.keeper.Wake()
-	n.log.InfoContext(ctx, "camera changed", "by", actor.Name, "camera", id.String(), "name", row.Name, "url", row.URL, "mode", row.Mode)
+	n.log.InfoContext(ctx, "camera changed", "by", actor.Name, "camera", id.String(), "name", row.Name, "url", rtsp.Redact(row.URL), "mode", row.Mode)
 	return n.Camera(ctx, id)
 }
 

@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -66,10 +65,6 @@ type NVR struct {
 	running context.Context //nolint:containedctx // that of the cameras while Run runs, else nil
 	cameras sync.WaitGroup  // runners' goroutines
 }
-
-// Tune sets how much memory the program may use for speed. Frames live for a second, so the garbage collector has much to
-// free and little to look at: a smaller heap costs little. Call it once, from main.
-func Tune() { debug.SetGCPercent(50) }
 
 // Open prepares the recorder and looks at what a crash left behind; nothing records before Run. The caller closes DB and
 // Clips after Run has returned.
@@ -156,6 +151,7 @@ func (n *NVR) Run(ctx context.Context) error {
 	disk.Go(func() error { return n.recorder.Run(recording) })
 	disk.Go(func() error { return n.keeper.Run(ctx) })
 	disk.Go(func() error { return n.watchClock(ctx) })
+	disk.Go(func() error { return tuneHeap(ctx) })
 	disk.Go(func() error { return n.backup.Run(ctx, n.backedUp) })
 	n.mu.Lock()
 	n.running = ctx

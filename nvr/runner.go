@@ -63,7 +63,7 @@ func (n *NVR) addRunner(ctx context.Context, row store.Camera, offline store.ID)
 	}
 	r := &runner{n: n, id: row.ID, row: row, offline: offline, stopped: make(chan struct{})}
 	r.hub = hub.New(hub.Config{OnAttention: r.attend})
-	r.line = n.recorder.Add(recorder.LineConfig{Camera: row.ID, Hub: r.hub, Settings: settings, OnEndless: r.reconnect})
+	r.line = n.recorder.Add(recorder.LineConfig{Camera: row.ID, Hub: r.hub, Settings: settings, Pull: r.pull, OnEndless: r.reconnect})
 	n.mu.Lock()
 	n.runners[row.ID] = r
 	n.mu.Unlock()
@@ -242,6 +242,16 @@ func (r *runner) attend(live bool) {
 	r.eager = live
 	if r.camera != nil {
 		r.camera.SetEager(live)
+	}
+}
+
+// pull reads what waits in the camera's socket, see camera.Pull.
+func (r *runner) pull() {
+	r.mu.Lock()
+	cam := r.camera
+	r.mu.Unlock()
+	if cam != nil {
+		cam.Pull()
 	}
 }
 

@@ -42,6 +42,9 @@ func (l *Line) collect(ctx context.Context) {
 	l.prime(ctx)
 	w, now := l.wish(), l.r.cfg.Now()
 	w.recording = l.subscribe(w, now)
+	if l.cfg.Pull != nil {
+		l.cfg.Pull()
+	}
 	frames := 0
 	if l.reader != nil {
 		s := l.slot

@@ -29,6 +29,9 @@ type LineConfig struct {
 	Camera   store.ID
 	Hub      *hub.Hub
 	Settings Settings
+	// Pull, when set, is called at each tick before frames are taken: what waits in the camera's socket is read and
+	// published then, by the same goroutine. So one wake-up does for receiving and writing.
+	Pull func()
 	// OnEndless is called when the camera sends no key frame any more. It MUST NOT block.
 	OnEndless func()
 }

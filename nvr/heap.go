@@ -1,0 +1,49 @@
+package nvr
+
+import (
+	"context"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+const (
+	// heapFloor is a size of the heap that is worth no collection: a few cameras would otherwise cause one each second.
+	heapFloor = 24 << 20
+	// A collection comes when the heap has grown by so many percent of what lived through the last one. Frames live for
+	// a second, so there is much to free and little to look at: a small heap costs little when it is not tiny.
+	minPercent, maxPercent = 50, 300
+
+	heapEvery = 3 * time.Second
+)
+
+// Tune sets how much memory the program may use for speed until Run knows better. Call it once, from main.
+func Tune() { debug.SetGCPercent(2 * minPercent) }
+
+// tuneHeap keeps the heap between the floor and half as much again as what lives. It returns nil when ctx is done.
+func tuneHeap(ctx context.Context) error {
+	t := time.NewTicker(heapEvery)
+	defer t.Stop()
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	now := 0
+	for {
+		metrics.Read(sample)
+		if live := int(sample[0].Value.Uint64()); live > 0 {
+			// Setting it stops everything for a moment, so small changes are left alone.
+			if want := percentFor(live); want < now-now/8 || want > now+now/8 {
+				debug.SetGCPercent(want)
+				now = want
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
+}
+
+// percentFor is the percentage for a heap of which so many bytes live.
+func percentFor(live int) int {
+	return min(max(100*(heapFloor-live)/live, minPercent), maxPercent)
+}
