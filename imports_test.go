@@ -39,7 +39,7 @@ var fences = map[string][]string{
 	"github.com/fasthttp/websocket":    {"web"},
 	"github.com/caddyserver/certmagic": {"web/tls"},
 	"github.com/grandcat/zeroconf":     {"camera/discovery"},
-	"github.com/miekg/dns":             {"camera/discovery"},
+	"github.com/miekg/dns":             {"camera/discovery", "test"},
 	"github.com/pquerna/otp":           {"auth"},
 	"github.com/alecthomas/kong":       {""},
 }

@@ -210,6 +210,9 @@ func (p *Process) Output() string {
 	return p.out.String()
 }
 
+// Pid is the process id of the command: ip becomes the command that it starts.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
 // Done is closed when the command has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
