@@ -51,6 +51,11 @@ func goldenStore(t *testing.T, dir string) {
 	must[store.Event](t)(db.AddEvent(ctx, store.Event{Camera: h.camera.ID, Kind: "motion", Start: noon, End: noon.Add(minutes(1)), Source: "recorder", Labels: []string{"person"}}))
 	ok(t, db.PutCursor(ctx, "mqtt", 1))
 	ok(t, db.PutSettings(ctx, map[string]string{"retention.days": "30"}))
+	must[store.Token](t)(db.AddToken(ctx, store.Token{User: ann.ID, Name: "Home Assistant", Hash: hash(6), Scopes: []string{"read", "media"}, Expires: noon.Add(time.Hour)}))
+	must[store.Invitation](t)(db.AddInvitation(ctx, store.Invitation{TokenHash: hash(7), Name: "Bob", Role: store.RoleViewer, Restricted: true, Cameras: []store.ID{h.camera.ID}, Inviter: "Ann", Expires: noon.Add(time.Hour)}))
+	must[store.Passkey](t)(db.AddPasskey(ctx, store.Passkey{User: ann.ID, Credential: hash(8), Record: []byte(`{}`), Name: "Phone", PRF: true}))
+	_, _, err = db.UseApproval(ctx, store.Approval{Act: "user.remove", Object: "x", About: "x", User: ann.ID, Expires: noon.Add(time.Hour)})
+	ok(t, err)
 	ok(t, db.Close())
 }
 

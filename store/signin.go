@@ -12,14 +12,16 @@ type Session struct {
 	Created  time.Time
 	LastSeen time.Time
 	Expires  time.Time
-	Addr     string // IP address at sign-in
-	Agent    string // User-Agent at sign-in; cut to 200 bytes
+	Addr     string    // IP address at sign-in
+	Agent    string    // User-Agent at sign-in; cut to 200 bytes
+	SID      []byte    // names the session in lists; stays when IDHash is replaced
+	Verified time.Time // when the person last proved to be who they are; zero = the sign-in
 }
 
-const sessionColumns = `SELECT s.id_hash, u.id, s.created, s.last_seen, s.expires, s.addr, s.agent FROM session s JOIN user u ON u.no = s.user_no `
+const sessionColumns = `SELECT s.id_hash, u.id, s.created, s.last_seen, s.expires, s.addr, s.agent, s.sid, s.verified FROM session s JOIN user u ON u.no = s.user_no `
 
 func scanSession(row scanner) (s Session, err error) {
-	return s, row.Scan(&s.IDHash, &s.User, instant{&s.Created}, instant{&s.LastSeen}, instant{&s.Expires}, &s.Addr, &s.Agent)
+	return s, row.Scan(&s.IDHash, &s.User, instant{&s.Created}, instant{&s.LastSeen}, instant{&s.Expires}, &s.Addr, &s.Agent, &s.SID, instant{&s.Verified})
 }
 
 func addSession(t *tx, s *Session) error {
@@ -36,26 +38,72 @@ func addSession(t *tx, s *Session) error {
 	if s.LastSeen.IsZero() {
 		s.LastSeen = s.Created
 	}
-	_, err = t.exec(`INSERT INTO session (id_hash, user_no, created, last_seen, expires, addr, agent) VALUES (?, ?, ?, ?, ?, ?, substr(?, 1, 200))`,
-		s.IDHash, user, micros(s.Created), micros(s.LastSeen), micros(s.Expires), s.Addr, s.Agent)
+	if s.Verified.IsZero() {
+		s.Verified = s.Created
+	}
+	if len(s.SID) == 0 {
+		s.SID = s.IDHash[:10]
+	}
+	_, err = t.exec(`INSERT INTO session (id_hash, user_no, created, last_seen, expires, addr, agent, sid, verified) VALUES (?, ?, ?, ?, ?, ?, substr(?, 1, 200), ?, ?)`,
+		s.IDHash, user, micros(s.Created), micros(s.LastSeen), micros(s.Expires), s.Addr, s.Agent, s.SID, micros(s.Verified))
 	return err
 }
+
+// Factor is a second factor that is used up by what it proves. At most one of its fields is set; none is right where nothing
+// has to be used up.
+type Factor struct {
+	Step     int64  // TOTP step, which has to be later than the last one
+	Recovery []byte // hash of a recovery code
+}
+
+func (f Factor) use(t *tx, user ID) error {
+	switch {
+	case f.Recovery != nil:
+		return t.change(Errorf(Denied, "this recovery code is not valid or was used already"), `UPDATE recovery_code SET used = ?
+			WHERE hash = ? AND used IS NULL AND user_no = (SELECT no FROM user WHERE id = ? AND disabled = 0)`,
+			micros(t.db.now()), f.Recovery, user)
+	case f.Step != 0:
+		return t.change(Errorf(Denied, "this code was used already; wait for the next one"),
+			`UPDATE user SET totp_last_step = ?1 WHERE id = ?2 AND disabled = 0 AND totp_last_step < ?1`, f.Step, user)
+	}
+	return nil
+}
+
+// RenewSession gives a session another secret because its person has just proved, with the factor, who they are. Nothing
+// else about it changes. A factor that is used up already is Denied. NotFound where the session is gone.
+func (db *DB) RenewSession(ctx context.Context, old, fresh []byte, verified time.Time, user ID, f Factor) error {
+	return db.write(ctx, func(t *tx) error {
+		if err := f.use(t, user); err != nil {
+			return err
+		}
+		return t.change(errEnded(), `UPDATE session SET id_hash = ?, verified = ?, last_seen = ?
+			WHERE id_hash = ? AND user_no = (SELECT no FROM user WHERE id = ?)`, fresh, micros(verified), micros(verified), old, user)
+	})
+}
+
+// BeginSession begins a session that no second factor of ours stands behind, such as one of a passkey. A disabled account is Denied.
+func (db *DB) BeginSession(ctx context.Context, s Session) error {
+	return db.write(ctx, func(t *tx) error {
+		err := t.change(Errorf(Denied, "this account is disabled"), `UPDATE user SET disabled = 0 WHERE id = ? AND disabled = 0`, s.User)
+		if err != nil {
+			return err
+		}
+		return addSession(t, &s)
+	})
+}
+
+func errEnded() *Error { return Errorf(NotFound, "the session has ended; sign in again") }
 
 // SignIn begins a session and uses up the second factor in one transaction, so that no code works twice, not even in two
 // requests at once: the TOTP step, which has to be later than the last one, or, when not nil, a recovery code (hash). A factor that
 // is used up already, and a disabled account, are Denied and change nothing.
 func (db *DB) SignIn(ctx context.Context, s Session, step int64, recovery []byte) error {
 	return db.write(ctx, func(t *tx) error {
-		var err error
-		if recovery == nil {
-			err = t.change(Errorf(Denied, "this code was used already; wait for the next one"),
-				`UPDATE user SET totp_last_step = ?1 WHERE id = ?2 AND disabled = 0 AND totp_last_step < ?1`, step, s.User)
-		} else {
-			err = t.change(Errorf(Denied, "this recovery code is not valid or was used already"), `UPDATE recovery_code SET used = ?
-				WHERE hash = ? AND used IS NULL AND user_no = (SELECT no FROM user WHERE id = ? AND disabled = 0)`,
-				micros(db.now()), recovery, s.User)
+		f := Factor{Step: max(step, 1)} // no step at all must not pass for nothing to use up
+		if recovery != nil {
+			f = Factor{Recovery: recovery}
 		}
-		if err != nil {
+		if err := f.use(t, s.User); err != nil {
 			return err
 		}
 		return addSession(t, &s)
@@ -65,7 +113,7 @@ func (db *DB) SignIn(ctx context.Context, s Session, step int64, recovery []byte
 // Session finds a session and its user. It decides nothing: whether the session has expired or the user is disabled is for the
 // caller to see. NotFound.
 func (db *DB) Session(ctx context.Context, idHash []byte) (s Session, u User, err error) {
-	missing := Errorf(NotFound, "the session has ended; sign in again")
+	missing := errEnded()
 	err = db.read(ctx, func(t *tx) error {
 		sessions, err := list(t, scanSession, sessionColumns+`WHERE s.id_hash = ?`, idHash)
 		if err != nil {

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"encoding/hex"
+	"strings"
 	"time"
 )
 
@@ -30,12 +32,24 @@ type User struct {
 	TOTPLastStep int64
 	Disabled     bool
 	Created      time.Time
+	Restricted   bool // sees Cameras only; false = sees all
+	Cameras      []ID // in no order; meaningful where Restricted
 }
 
-const userColumns = `SELECT id, name, role, password_hash, totp_secret, totp_last_step, disabled, created FROM user `
+const userColumns = `SELECT id, name, role, password_hash, totp_secret, totp_last_step, disabled, created, restricted,
+	(SELECT coalesce(group_concat(hex(c.id), ' '), '') FROM user_camera uc JOIN camera c ON c.no = uc.camera_no WHERE uc.user_no = user.no) FROM user `
 
 func scanUser(row scanner) (u User, err error) {
-	return u, row.Scan(&u.ID, &u.Name, &u.Role, &u.PasswordHash, &u.TOTPSecret, &u.TOTPLastStep, &u.Disabled, instant{&u.Created})
+	var cameras string
+	err = row.Scan(&u.ID, &u.Name, &u.Role, &u.PasswordHash, &u.TOTPSecret, &u.TOTPLastStep, &u.Disabled, instant{&u.Created}, &u.Restricted, &cameras)
+	for word := range strings.FieldsSeq(cameras) {
+		var id ID
+		if _, err := hex.Decode(id[:], []byte(word)); err != nil {
+			return u, err
+		}
+		u.Cameras = append(u.Cameras, id)
+	}
+	return u, err
 }
 
 func noUser() error { return Errorf(NotFound, "there is no such user") }
@@ -112,19 +126,100 @@ func (db *DB) CreateUser(ctx context.Context, user User, recovery [][]byte, clai
 		if _, err := t.exec(`DELETE FROM claim`); err != nil {
 			return err
 		}
-		_, err := t.exec(`INSERT INTO user (id, name, role, password_hash, totp_secret, totp_last_step, disabled, created)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			user.ID, user.Name, user.Role, user.PasswordHash, blob(user.TOTPSecret), user.TOTPLastStep, user.Disabled, micros(user.Created))
-		if duplicate(err) {
-			return takenName("user", user.Name)
-		}
+		return addUser(t, &user, recovery, session)
+	})
+}
+
+func addUser(t *tx, user *User, recovery [][]byte, session *Session) error {
+	_, err := t.exec(`INSERT INTO user (id, name, role, password_hash, totp_secret, totp_last_step, disabled, created, restricted)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		user.ID, user.Name, user.Role, user.PasswordHash, blob(user.TOTPSecret), user.TOTPLastStep, user.Disabled, micros(user.Created), user.Restricted)
+	if duplicate(err) {
+		return takenName("user", user.Name)
+	}
+	if err != nil {
+		return err
+	}
+	if err := putCameras(t, user.ID, user.Cameras); err != nil {
+		return err
+	}
+	if err := putRecovery(t, user.ID, recovery); err != nil || session == nil {
+		return err
+	}
+	return addSession(t, session)
+}
+
+// putCameras replaces the cameras that a restricted user sees. Unknown ones are NotFound.
+func putCameras(t *tx, user ID, cameras []ID) error {
+	if _, err := t.exec(`DELETE FROM user_camera WHERE user_no = (SELECT no FROM user WHERE id = ?)`, user); err != nil {
+		return err
+	}
+	for _, camera := range cameras {
+		no, err := cameraNo(t, camera)
 		if err != nil {
 			return err
 		}
-		if err := putRecovery(t, user.ID, recovery); err != nil || session == nil {
+		_, err = t.exec(`INSERT OR IGNORE INTO user_camera (user_no, camera_no) VALUES ((SELECT no FROM user WHERE id = ?), ?)`, user, no)
+		if err != nil {
 			return err
 		}
-		return addSession(t, session)
+	}
+	return nil
+}
+
+// UserChange says what to change of an account; nil leaves a field alone.
+type UserChange struct {
+	Role     *string
+	Disabled *bool
+	// Sees replaces what the user sees: all cameras, or those listed.
+	Sees *struct {
+		All     bool
+		Cameras []ID
+	}
+}
+
+// ChangeUser changes an account and signs it out everywhere, in one transaction. Losing the last owner is a Conflict. NotFound.
+func (db *DB) ChangeUser(ctx context.Context, id ID, c UserChange) error {
+	return db.write(ctx, func(t *tx) error {
+		if _, err := userNo(t, id); err != nil {
+			return err
+		}
+		if c.Role != nil {
+			if _, err := t.exec(`UPDATE user SET role = ? WHERE id = ?`, *c.Role, id); err != nil {
+				return err
+			}
+		}
+		if c.Disabled != nil {
+			if _, err := t.exec(`UPDATE user SET disabled = ? WHERE id = ?`, *c.Disabled, id); err != nil {
+				return err
+			}
+		}
+		if c.Sees != nil {
+			if _, err := t.exec(`UPDATE user SET restricted = ? WHERE id = ?`, !c.Sees.All, id); err != nil {
+				return err
+			}
+			if err := putCameras(t, id, c.Sees.Cameras); err != nil {
+				return err
+			}
+		}
+		if err := endSessions(t, id); err != nil {
+			return err
+		}
+		return ownerLeft(t)
+	})
+}
+
+// SetRecovery replaces all recovery codes (hashes) of a user. NotFound.
+func (db *DB) SetRecovery(ctx context.Context, id ID, recovery [][]byte) error {
+	return db.write(ctx, func(t *tx) error {
+		no, err := userNo(t, id)
+		if err != nil {
+			return err
+		}
+		if _, err := t.exec(`DELETE FROM recovery_code WHERE user_no = ?`, no); err != nil {
+			return err
+		}
+		return putRecovery(t, id, recovery)
 	})
 }
 
