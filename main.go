@@ -40,6 +40,7 @@ type grammar struct {
 	Users   usersCommand   `cmd:"" help:"List accounts and give back lost access."`
 	Backup  backupCommand  `cmd:"" help:"Sealed backups of the database and the certificate authority."`
 	Restore restoreCommand `cmd:"" help:"Bring back a sealed backup into an empty data directory."`
+	Log     logCommand     `cmd:"" help:"Who did what, and what became of footage: the tamper-evident logs."`
 	Verify  verifyCommand  `cmd:"" help:"Check index and clips against each other; one line for each fault, exit 1."`
 	Doctor  doctorCommand  `cmd:"" help:"Say in plain words what is wrong here and what to do."`
 	Health  healthCommand  `cmd:"" help:"Exit 0 when the NVR on this data directory is well; for HEALTHCHECK."`

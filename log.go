@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"cardea/web/api"
+	"cardea/web/console"
+)
+
+type logCommand struct {
+	List       logList       `cmd:"" help:"List records of a log, oldest first. Reading them is recorded too."`
+	Checkpoint logCheckpoint `cmd:"" help:"Print the signed checkpoint of a log, to keep elsewhere for cardea verify --checkpoint."`
+}
+
+type logList struct {
+	Log    string `help:"access (who did what) or footage (clips, gaps, deletions)." enum:"access,footage" default:"access"`
+	User   string `help:"Name of an account." placeholder:"NAME"`
+	Camera string `help:"ID or name of a camera." placeholder:"ID"`
+	Action string `help:"Such as sign-in, playback or camera.remove." placeholder:"WORD"`
+	span
+	listing
+}
+
+func (c *logList) Run(e *env) error {
+	q, err := c.query(time.Now())
+	if err != nil {
+		return err
+	}
+	return e.with(false, func(client *console.Client) error {
+		if q["camera"], err = cameraID(e, client, c.Camera); err != nil {
+			return err
+		}
+		q["log"], q["user"], q["action"], q["limit"] = c.Log, c.User, c.Action, "10000"
+		var newest []api.LogEntry
+		if err := client.Get(e.ctx, "/api/log", q, &newest); err != nil {
+			return err
+		}
+		rows, lines := make([]api.LogEntry, 0, len(newest)), [][]string{}
+		for i := len(newest) - 1; i >= 0; i-- {
+			r := newest[i]
+			rows = append(rows, r)
+			about := []string{r.CameraName, r.Object, r.Reason, r.Detail}
+			lines = append(lines, []string{
+				strconv.FormatInt(r.Seq, 10), r.Time.Local().Format(time.DateTime), quoteName(r.Name), dash(r.Addr), r.Action, dash(r.Result), quoted(about),
+			})
+		}
+		return c.print(e, rows, "SEQ TIME WHO FROM ACTION RESULT ABOUT", lines)
+	})
+}
+
+func dash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+// quoteName leaves plain names as they are.
+func quoteName(name string) string {
+	if quoted := strconv.QuoteToGraphic(name); quoted != `"`+name+`"` || strings.ContainsAny(name, " \t") {
+		return quoted
+	}
+	return dash(name)
+}
+
+// quoted joins what is not empty. Names and details are of people's making: nothing in them may reach the terminal as a command.
+func quoted(words []string) string {
+	var said []string
+	for _, word := range words {
+		if word != "" {
+			said = append(said, strconv.QuoteToGraphic(word))
+		}
+	}
+	return strings.Join(said, " ")
+}
+
+type logCheckpoint struct {
+	Log    string `help:"access or footage." enum:"access,footage" default:"access"`
+	Output string `short:"o" help:"File to write to." placeholder:"FILE"`
+}
+
+func (c *logCheckpoint) Run(e *env) error {
+	return e.with(false, func(client *console.Client) error {
+		var now api.LogCheckpoint
+		if err := client.Get(e.ctx, "/api/log/checkpoint", console.Query{"log": c.Log}, &now); err != nil {
+			return err
+		}
+		if c.Output != "" {
+			return os.WriteFile(c.Output, []byte(now.Checkpoint), 0o644)
+		}
+		_, err := fmt.Fprint(e.stdout, now.Checkpoint)
+		return err
+	})
+}
