@@ -6,6 +6,8 @@
 package camera
 
 import (
+	"context"
+	"crypto/tls"
 	"log/slog"
 	"math/rand/v2"
 	"net/url"
@@ -24,6 +26,10 @@ type Config struct {
 	User, Password string
 	// Pin is SHA-256 of the camera's SubjectPublicKeyInfo; nil for none, see rtsp.Config.
 	Pin []byte
+	// Mutual is the client's side of mutual TLS with a paired camera, see rtsp.Config; nil for others.
+	Mutual *tls.Config
+	// Before is called before each attempt to connect, when not nil. Its error is the attempt's.
+	Before func(context.Context) error
 	// Transport is "auto", "tcp" or "udp"; empty for auto.
 	Transport string
 	// AllowTLS12 admits TLS 1.2 for this camera; it shows as the warning OldTLS.

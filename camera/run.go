@@ -101,7 +101,7 @@ func (r *runner) session(ctx context.Context) (lasted time.Duration, err error) 
 	first := make(chan struct{}, 1)
 	var begun atomic.Bool
 	s := rtsp.NewSession(rtsp.Config{
-		URL: c.cfg.URL, User: c.cfg.User, Password: c.cfg.Password, Pin: c.cfg.Pin,
+		URL: c.cfg.URL, User: c.cfg.User, Password: c.cfg.Password, Pin: c.cfg.Pin, Mutual: c.cfg.Mutual,
 		Transport: rtsp.Transport(c.cfg.Transport), AllowTLS12: c.cfg.AllowTLS12,
 		ConnectTimeout: c.cfg.ConnectTimeout, StallTimeout: c.cfg.StallTimeout, KeyTimeout: c.cfg.KeyTimeout,
 		Now: c.cfg.Now, Log: c.cfg.Log,
@@ -121,7 +121,15 @@ func (r *runner) session(ctx context.Context) (lasted time.Duration, err error) 
 	r.before, r.window, r.seen = rtsp.Stats{}, window{}, map[Warning]time.Time{}
 
 	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
+	go func() {
+		if c.cfg.Before != nil {
+			if err := c.cfg.Before(ctx); err != nil {
+				ended <- err
+				return
+			}
+		}
+		ended <- s.Run(ctx)
+	}()
 
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()

@@ -74,6 +74,9 @@ func (b buffered) Read(p []byte) (int, error) { return b.r.Read(p) }
 // tls makes the client side's configuration. The key is checked in VerifyConnection, which runs on each
 // handshake; there is no session cache, so no handshake is ever resumed past it.
 func (c Config) tls(presented func(spki []byte)) *tls.Config {
+	if c.Mutual != nil {
+		return c.mutual(presented)
+	}
 	conf := &tls.Config{
 		ServerName:         c.URL.Hostname(),
 		MinVersion:         tls.VersionTLS13,
@@ -100,6 +103,21 @@ func (c Config) tls(presented func(spki []byte)) *tls.Config {
 	}
 	if c.AllowTLS12 {
 		conf.MinVersion = tls.VersionTLS12
+	}
+	return conf
+}
+
+// mutual is the configuration for a paired camera.
+func (c Config) mutual(presented func(spki []byte)) *tls.Config {
+	conf := c.Mutual.Clone()
+	verify := conf.VerifyConnection
+	conf.VerifyConnection = func(state tls.ConnectionState) error {
+		sum := sha256.Sum256(state.PeerCertificates[0].RawSubjectPublicKeyInfo)
+		presented(sum[:])
+		if err := verify(state); err != nil {
+			return ErrIdentity{Err: err}
+		}
+		return nil
 	}
 	return conf
 }

@@ -90,6 +90,20 @@ func (e ErrPin) Error() string {
 		hex.EncodeToString(e.Want) + ", got " + got + ". No password was sent. Confirm the new fingerprint only if you know why it changed."
 }
 
+// ErrIdentity says that whoever answered is not the camera that was paired, or cannot prove it any more. Nothing was sent to it. A
+// person has to decide.
+type ErrIdentity struct {
+	// Err says in a sentence what is in doubt.
+	Err error
+}
+
+func (e ErrIdentity) Error() string {
+	return "The camera's identity is in doubt. " + e.Err.Error() + " Nothing was sent to it. If it was reset or replaced, pair it again."
+}
+
+// Unwrap returns what was wrong.
+func (e ErrIdentity) Unwrap() error { return e.Err }
+
 // ErrTLSVersion says that the camera only speaks a TLS that is too old.
 type ErrTLSVersion struct {
 	// Needed is the oldest version that was allowed, for instance "1.3".
@@ -256,7 +270,8 @@ func (ErrAnew) Error() string {
 func Credentials(err error) bool {
 	var auth ErrAuth
 	var pin ErrPin
-	return errors.As(err, &auth) || errors.As(err, &pin)
+	var identity ErrIdentity
+	return errors.As(err, &auth) || errors.As(err, &pin) || errors.As(err, &identity)
 }
 
 // Settings reports whether err stays until somebody changes the camera's or Cardea's settings.
@@ -277,7 +292,7 @@ func Settings(err error) bool {
 // typed reports whether err already is one of this package's sentences.
 func typed(err error) bool {
 	switch err.(type) {
-	case ErrURL, ErrUnreachable, ErrTimeout, ErrAuth, ErrPin, ErrTLSVersion, ErrNotTLS, ErrTLS, ErrNotRTSP, ErrNotFound,
+	case ErrURL, ErrUnreachable, ErrTimeout, ErrAuth, ErrPin, ErrIdentity, ErrTLSVersion, ErrNotTLS, ErrTLS, ErrNotRTSP, ErrNotFound,
 		ErrRefused, ErrNoVideo, ErrUnsupported, ErrStalled, ErrNoKeyFrame, ErrGarbage, ErrInternal, ErrEnded, ErrAnew:
 		return true
 	}
@@ -305,6 +320,7 @@ func dialError(host string, after time.Duration, err error) error {
 func tlsError(host string, after time.Duration, tls12 bool, err error) error {
 	var (
 		pin    ErrPin
+		who    ErrIdentity
 		header tls.RecordHeaderError
 		alert  tls.AlertError
 		cert   *tls.CertificateVerificationError
@@ -317,6 +333,8 @@ func tlsError(host string, after time.Duration, tls12 bool, err error) error {
 	switch {
 	case errors.As(err, &pin):
 		return pin
+	case errors.As(err, &who):
+		return who
 	case errors.As(err, &header):
 		return ErrNotTLS{Host: host}
 	case errors.As(err, &alert) && alert == 70: // protocol_version, RFC 8446 section 6

@@ -12,6 +12,7 @@ package rtsp
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/url"
@@ -41,6 +42,10 @@ type Config struct {
 	// certificate has to be valid for the host by the system's roots; otherwise the session ends with ErrPin,
 	// which holds the fingerprint for a person to confirm, before anything was sent.
 	Pin []byte
+	// Mutual, when not nil, is the client's side of mutual TLS with a paired camera. Its VerifyConnection takes the place of
+	// Pin and of the system's roots and MUST NOT be nil; it is called on every connection, and its error comes back inside
+	// of an ErrIdentity. Only for rtsps://.
+	Mutual *tls.Config
 	// Transport is Auto when empty.
 	Transport Transport
 	// AllowTLS12 admits TLS 1.2 for this one camera. Each use is logged as a warning.
@@ -126,6 +131,8 @@ func (c Config) Validate() error {
 		return ErrURL{Reason: "user name and password have to be given apart from it"}
 	case len(c.Pin) != 0 && len(c.Pin) != 32:
 		return ErrURL{Reason: "the fingerprint has to be 32 bytes (SHA-256)"}
+	case c.Mutual != nil && (c.URL.Scheme != "rtsps" || c.Mutual.VerifyConnection == nil):
+		return ErrURL{Reason: "a paired camera is reached over rtsps:// only"}
 	case c.Transport != "" && c.Transport != Auto && c.Transport != TCP && c.Transport != UDP:
 		return ErrURL{Reason: "the transport has to be auto, tcp or udp"}
 	}
