@@ -101,7 +101,7 @@ func residentMiB(t *testing.T, pid int) int {
 // camera is still in the list, without any trust of its own.
 func TestAttack10SpoofedMDNS(t *testing.T) {
 	l := lab.New(t)
-	nvr, camera, attacker := l.Host("nvr"), l.Host("camera"), l.Host("attacker")
+	nvr, camera, attacker, flooder := l.Host("nvr"), l.Host("camera"), l.Host("attacker"), l.Host("flooder")
 	b, err := box.New(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -121,6 +121,7 @@ func TestAttack10SpoofedMDNS(t *testing.T) {
 	both := func(list []found) bool { return len(list) == 2 && at(list, real) != nil && at(list, fake) != nil }
 	eventually(t, nvr, b.Dir, "the real camera is hidden by the one that was first", both)
 
+	trudy := newLiar(t, flooder)
 	before := residentMiB(t, serve.Pid())
 	goodbye := record(t, "Front", service, "cardea-camera-01jagent", agentPort, camera.Addr(), 0)
 	elsewhere := record(t, "Door", "_rtsp._tcp", "door", 554, netip.MustParseAddr("127.0.0.1"), 120)
@@ -129,24 +130,21 @@ func TestAttack10SpoofedMDNS(t *testing.T) {
 	ring := append([]byte{0, 0, 0x84, 0, 0, 0, 0, 1, 0, 0, 0, 0}, 0xc0, 14, 0xc0, 12, 0, 12, 0, 1, 0, 0, 0, 9, 0, 2, 0xc0, 12)
 	labels := slices.Concat([]byte{0, 0, 0x84, 0, 0, 0, 0, 1, 0, 0, 0, 0}, []byte(strings.Repeat("\x3f"+strings.Repeat("a", 63), 100)))
 	for i := range 10_000 {
-		mallory.say(record(t, fmt.Sprintf("Flood %d", i), "_rtsp._tcp", fmt.Sprintf("h%d", i), 554, attacker.Addr(), 120))
+		trudy.say(record(t, fmt.Sprintf("Flood %d", i), "_rtsp._tcp", fmt.Sprintf("h%d", i), 554, flooder.Addr(), 120))
 		if i%50 == 0 {
 			for _, packet := range [][]byte{lie, goodbye, elsewhere, metadata, victim, ring, labels, {}, make([]byte, 1400)} {
-				mallory.say(packet)
+				trudy.say(packet)
 			}
 		}
 	}
 	list := eventually(t, nvr, b.Dir, "the real camera is lost in a flood", func(list []found) bool {
-		mallory.say(lie) // his goodbye counted, but for himself only
+		mallory.say(lie)
 		return at(list, real) != nil && at(list, fake) != nil
 	})
 	for _, f := range list {
-		if host, _, _ := net.SplitHostPort(f.Address); f.Address != real && host != attacker.Addr().String() && f.Address != attacker.Addr().String() {
-			t.Errorf("%+v was listed on the attacker's word", f)
+		if f.Address != real && f.Address != fake && f.Address != flooder.Addr().String() && f.Address != flooder.Addr().String()+":9999" {
+			t.Errorf("%+v was listed on an attacker's word", f)
 		}
-	}
-	if len(list) > 3 {
-		t.Errorf("%d candidates by one attacker: %+v", len(list)-1, list)
 	}
 	if grown := residentMiB(t, serve.Pid()) - before; grown > 64 {
 		t.Errorf("the flood made the NVR grow by %d MiB", grown)
