@@ -45,6 +45,7 @@ type viewing struct {
 	user       store.ID
 	name, addr string
 	what       store.ID
+	object     string
 }
 
 func (l *logs) get(name store.LogName) *tlog.Log { return l.all[name-store.LogAccess] }
@@ -234,7 +235,7 @@ func (n *NVR) note(ctx context.Context, actor store.Actor, action string, a stor
 
 // noteViewing records that somebody is about to be given pictures, once for each viewing session.
 func (n *NVR) noteViewing(ctx context.Context, actor store.Actor, action string, gap time.Duration, a store.Access) error {
-	key := viewing{actor.User, actor.Name, actor.Addr, a.Clip}
+	key := viewing{actor.User, actor.Name, actor.Addr, a.Clip, a.Object}
 	if a.Clip == (store.ID{}) {
 		key.what = a.Camera
 	}

@@ -117,7 +117,7 @@ func (db *DB) LogAccess(ctx context.Context, a Access) error {
 	if a.Refused {
 		result = ResultRefused
 	}
-	return db.write(ctx, func(t *tx) error {
+	err := db.write(ctx, func(t *tx) error {
 		name, err := t.cameraName(a.Camera)
 		if err != nil {
 			return err
@@ -127,6 +127,10 @@ func (db *DB) LogAccess(ctx context.Context, a Access) error {
 			CameraName: name, Start: timeText(a.Start), End: timeText(a.End), Object: cut(a.Object, 200), Detail: cut(a.Detail, 500),
 		}, a.Camera, a.Clip)
 	})
+	if err != nil && ctx.Err() == nil {
+		return unavailable(err, "this cannot be recorded in the access log, so it is not done; free some space on the disk that holds %s, or look at the system log", db.path)
+	}
+	return err
 }
 
 // logFootage appends to the footage log, in the transaction of what it is about. Recording never ends for its sake: when only the
