@@ -176,26 +176,31 @@ func (db *DB) CreateCamera(ctx context.Context, c Camera) (Camera, error) {
 	}
 	c.ID = id
 	err = db.write(ctx, func(t *tx) error {
-		vault, err := vaultNoOrNull(t, c.Vault)
-		if err != nil {
-			return err
-		}
-		_, err = t.exec(`INSERT INTO camera (id, name, url, secret, pin, trust, transport, allow_tls12, mode, preroll_ms, postroll_ms,
-			retention_days, retention_bytes, audio, vault_no, position, created)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(position), 0) + 1 FROM camera), ?)`,
-			c.ID, c.Name, c.URL, blob(c.Secret), blob(c.Pin), c.Trust, c.Transport, c.AllowTLS12, c.Mode,
-			c.PreRoll.Milliseconds(), c.PostRoll.Milliseconds(),
-			positive(int64(c.RetentionDays)), positive(c.RetentionBytes), c.Audio, vault, micros(db.now()))
-		if duplicate(err) {
-			return takenName("camera", c.Name)
-		}
-		if err != nil {
+		if err := insertCamera(t, c); err != nil {
 			return err
 		}
 		c, err = camera(t, id)
 		return err
 	})
 	return c, err
+}
+
+// insertCamera stores a camera that has its ID.
+func insertCamera(t *tx, c Camera) error {
+	vault, err := vaultNoOrNull(t, c.Vault)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`INSERT INTO camera (id, name, url, secret, pin, trust, transport, allow_tls12, mode, preroll_ms, postroll_ms,
+		retention_days, retention_bytes, audio, vault_no, position, created)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(position), 0) + 1 FROM camera), ?)`,
+		c.ID, c.Name, c.URL, blob(c.Secret), blob(c.Pin), c.Trust, c.Transport, c.AllowTLS12, c.Mode,
+		c.PreRoll.Milliseconds(), c.PostRoll.Milliseconds(),
+		positive(int64(c.RetentionDays)), positive(c.RetentionBytes), c.Audio, vault, micros(t.db.now()))
+	if duplicate(err) {
+		return takenName("camera", c.Name)
+	}
+	return err
 }
 
 // UpdateCamera lets edit change a camera in use and stores the result in the same transaction. ID, Created and Removed stay as
@@ -249,6 +254,9 @@ func (db *DB) RemoveCamera(ctx context.Context, id ID, keepClips bool) error {
 		_, err = t.exec(`UPDATE gap SET "end" = max(start + 1, ?) WHERE "end" IS NULL AND camera_no = (SELECT no FROM camera WHERE id = ?)`,
 			micros(db.now()), id)
 		if err != nil {
+			return err
+		}
+		if err := revokeDevices(t, id); err != nil {
 			return err
 		}
 		return forgetCameras(t)
