@@ -62,14 +62,15 @@ func newAudioTrack(r *receiver, index int, f format.Format) (*audioTrack, string
 		if err != nil {
 			return nil, "AAC with a configuration that cannot be read"
 		}
-		if f.Config.ChannelCount < 1 || f.Config.ChannelCount > 2 {
+		channels := int(f.Config.ChannelConfig) // 1 and 2 are that many channels, ISO/IEC 14496-3 table 1.19
+		if channels < 1 || channels > 2 {
 			return nil, "AAC with more than two channels"
 		}
 		dec, err := f.CreateDecoder()
 		if err != nil {
 			return nil, "AAC in a form that is not known"
 		}
-		a.track = frame.Track{Codec: frame.AAC, Params: [][]byte{config}, SampleRate: f.Config.SampleRate, Channels: f.Config.ChannelCount}
+		a.track = frame.Track{Codec: frame.AAC, Params: [][]byte{config}, SampleRate: f.Config.SampleRate, Channels: channels}
 		a.split = func(p *rtp.Packet) ([][]byte, error) {
 			// The decoder returns parts of the payload, which is only lent.
 			p.Payload = bytes.Clone(p.Payload)

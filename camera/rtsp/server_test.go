@@ -196,7 +196,7 @@ func TestSignIn(t *testing.T) {
 			} {
 				var log bytes.Buffer
 				cfg.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-				err, _, _ := run(t, cfg)
+				_, _, err := run(t, cfg)
 				if !isType[ErrAuth](err) || !Credentials(err) || !strings.Contains(err.Error(), want) {
 					t.Errorf("got %v", err)
 				}
@@ -244,7 +244,7 @@ func TestTLS(t *testing.T) {
 		before := cam.basic
 		cam.mu.Unlock()
 		for _, want := range [][]byte{bytes.Repeat([]byte{7}, 32), nil} {
-			err, _, _ := run(t, Config{URL: cam.url(), Pin: want, User: user, Password: secret})
+			_, _, err := run(t, Config{URL: cam.url(), Pin: want, User: user, Password: secret})
 			var e ErrPin
 			if !errors.As(err, &e) || !bytes.Equal(e.Got, pin) || !bytes.Equal(e.Want, want) || !strings.Contains(err.Error(), hex.EncodeToString(pin)) {
 				t.Errorf("got %v", err)
@@ -259,7 +259,7 @@ func TestTLS(t *testing.T) {
 	t.Run("plain to a TLS port", func(t *testing.T) {
 		u := cam.url()
 		u.Scheme = "rtsp"
-		err, _, _ := run(t, Config{URL: u, User: user, Password: secret})
+		_, _, err := run(t, Config{URL: u, User: user, Password: secret})
 		if err == nil || !strings.Contains(err.Error(), "rtsps://") {
 			t.Errorf("got %v", err)
 		}
@@ -272,7 +272,7 @@ func TestOldTLS(t *testing.T) {
 	cam := serve(t, func(c *servedCamera) {
 		c.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MaxVersion: tls.VersionTLS12}
 	})
-	err, _, _ := run(t, Config{URL: cam.url(), Pin: pin})
+	_, _, err := run(t, Config{URL: cam.url(), Pin: pin})
 	if !isType[ErrTLSVersion](err) {
 		t.Errorf("got %v", err)
 	}
@@ -290,7 +290,7 @@ func TestOldTLS(t *testing.T) {
 	older := serve(t, func(c *servedCamera) {
 		c.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
 	})
-	err, _, _ = run(t, Config{URL: older.url(), Pin: pin, AllowTLS12: true})
+	_, _, err = run(t, Config{URL: older.url(), Pin: pin, AllowTLS12: true})
 	if !isType[ErrTLSVersion](err) || !strings.Contains(err.Error(), "older than 1.2") {
 		t.Errorf("got %v", err)
 	}
@@ -322,7 +322,7 @@ func TestTransports(t *testing.T) {
 		})
 	}
 	cam := serve(t, func(c *servedCamera) { withUDP(c); c.noTCP = true })
-	err, _, _ := run(t, Config{URL: cam.url(), Transport: TCP})
+	_, _, err := run(t, Config{URL: cam.url(), Transport: TCP})
 	if !isType[ErrRefused](err) {
 		t.Errorf("got %v", err)
 	}

@@ -81,14 +81,14 @@ func play(t *testing.T, cfg Config) (*Session, *collector, func() error) {
 }
 
 // run runs a session to its own end.
-func run(t *testing.T, cfg Config) (error, *collector, Stats) {
+func run(t *testing.T, cfg Config) (*collector, Stats, error) {
 	t.Helper()
 	c := &collector{}
 	s := NewSession(cfg, c.sink)
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	err := s.Run(ctx)
-	return err, c, s.Stats()
+	return c, s.Stats(), err
 }
 
 func TestPlainSession(t *testing.T) {
@@ -139,7 +139,7 @@ func TestOnlyGarbage(t *testing.T) {
 		for c.raw(bytes.Repeat([]byte{0xa5}, 8192)) {
 		}
 	})
-	err, _, _ := run(t, Config{URL: cam.url("/x")})
+	_, _, err := run(t, Config{URL: cam.url("/x")})
 	if !isType[ErrGarbage](err) {
 		t.Errorf("got %v", err)
 	}
@@ -152,7 +152,7 @@ func TestStall(t *testing.T) {
 			c.film(newPacker(t, h264Media().Formats[0], 1400), 0, 3, 0)
 			<-c.gone // until the other side gives up
 		})
-		err, c, _ := run(t, Config{URL: cam.url("/x"), StallTimeout: 1500 * time.Millisecond})
+		c, _, err := run(t, Config{URL: cam.url("/x"), StallTimeout: 1500 * time.Millisecond})
 		var stalled ErrStalled
 		if !errors.As(err, &stalled) || stalled.Bytes || len(c.list()) != 3 {
 			t.Errorf("%v, %d frames", err, len(c.list()))
@@ -165,7 +165,7 @@ func TestStall(t *testing.T) {
 				time.Sleep(50 * time.Millisecond)
 			}
 		})
-		err, _, _ := run(t, Config{URL: cam.url("/x"), StallTimeout: 2500 * time.Millisecond})
+		_, _, err := run(t, Config{URL: cam.url("/x"), StallTimeout: 2500 * time.Millisecond})
 		var stalled ErrStalled
 		if !errors.As(err, &stalled) || !stalled.Bytes {
 			t.Errorf("%v", err)
@@ -182,7 +182,7 @@ func TestNeverAKeyFrame(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 		}
 	})
-	err, c, _ := run(t, Config{URL: cam.url("/x"), KeyTimeout: time.Second})
+	c, _, err := run(t, Config{URL: cam.url("/x"), KeyTimeout: time.Second})
 	if !isType[ErrNoKeyFrame](err) || len(c.list()) != 0 {
 		t.Errorf("%v, %d frames", err, len(c.list()))
 	}
@@ -386,7 +386,7 @@ func TestRedirect(t *testing.T) {
 	stop()
 
 	location = first.url("/here").String()
-	err, _, _ := run(t, Config{URL: first.url("/here")})
+	_, _, err := run(t, Config{URL: first.url("/here")})
 	if !isType[ErrRefused](err) {
 		t.Errorf("a circle ended with %v", err)
 	}
@@ -462,7 +462,7 @@ func TestUnknownPort(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var log bytes.Buffer
-			err, _, _ := run(t, Config{
+			_, _, err := run(t, Config{
 				URL: tc.url, User: "admin", Password: "s3cret-word", ConnectTimeout: 1500 * time.Millisecond,
 				Log: slog.New(slog.NewTextHandler(&log, nil)),
 			})
@@ -491,7 +491,7 @@ func TestHostileAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cam := newRawCamera(t, func(*rawConn, int) {})
 			cam.sdp = describe
-			err, _, _ := run(t, Config{URL: cam.url("/x"), ConnectTimeout: 5 * time.Second})
+			_, _, err := run(t, Config{URL: cam.url("/x"), ConnectTimeout: 5 * time.Second})
 			if err == nil || !typed(err) {
 				t.Errorf("got %v", err)
 			}
@@ -513,7 +513,7 @@ func TestHostileAnswers(t *testing.T) {
 				c.reply(h, 200, "OK", header, "")
 				return true
 			}
-			err, _, _ := run(t, Config{URL: cam.url("/x"), ConnectTimeout: 5 * time.Second})
+			_, _, err := run(t, Config{URL: cam.url("/x"), ConnectTimeout: 5 * time.Second})
 			if err == nil || !typed(err) {
 				t.Errorf("got %v", err)
 			}
@@ -534,7 +534,7 @@ func TestRefusals(t *testing.T) {
 			c.reply(h, code, "Some <b>words</b>", "WWW-Authenticate: Basic realm=\"x\"\r\n", "")
 			return true
 		}
-		err, _, _ := run(t, Config{URL: cam.url("/x")})
+		_, _, err := run(t, Config{URL: cam.url("/x")})
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "<b>") {
 			t.Errorf("%d: got %v", code, err)
 		}
