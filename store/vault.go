@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -14,6 +15,9 @@ type Vault struct {
 	Created   time.Time
 	Retired   time.Time // zero = takes new clips
 	Default   bool
+	Successor ID     // the vault that took its place; zero = none
+	Stale     bool   // somebody who could open it lost their last grant
+	BoxGrant  []byte // its identity sealed with the box key; nil = the box cannot open it
 }
 
 // Grant is a vault's identity wrapped for one person. The store cannot open it.
@@ -21,30 +25,35 @@ type Grant struct {
 	ID      ID
 	Vault   ID
 	User    ID
-	Kind    string // "passphrase", "passkey" or "device"
+	Kind    string // "passphrase", "passkey", "device", or "sealed" to the personal key
 	Label   string
 	Wrapped []byte
 	Created time.Time
 	Revoked time.Time // zero = in force
 }
 
-const vaultColumns = `SELECT id, name, type, recipient, created, retired, preferred FROM vault `
+const vaultColumns = `SELECT id, name, type, recipient, created, retired, preferred,
+	coalesce((SELECT s.id FROM vault s WHERE s.no = vault.successor_no), zeroblob(16)), stale, box_grant FROM vault `
 
 func scanVault(row scanner) (v Vault, err error) {
-	return v, row.Scan(&v.ID, &v.Name, &v.Type, &v.Recipient, instant{&v.Created}, instant{&v.Retired}, &v.Default)
+	return v, row.Scan(&v.ID, &v.Name, &v.Type, &v.Recipient, instant{&v.Created}, instant{&v.Retired}, &v.Default, &v.Successor, &v.Stale, &v.BoxGrant)
 }
 
 func vaultNo(t *tx, id ID) (no int64, err error) {
 	return no, t.one(Errorf(NotFound, "there is no vault %s", id), `SELECT no FROM vault WHERE id = ?`, []any{id}, &no)
 }
 
-// vaultNoOrNull is for columns where NULL means the default vault.
+// vaultNoOrNull is for columns where NULL means the default vault. A retired vault takes nothing new.
 func vaultNoOrNull(t *tx, id ID) (any, error) {
 	if id == (ID{}) {
 		return nil, nil
 	}
 	no, err := vaultNo(t, id)
-	return no, err
+	if err != nil {
+		return nil, err
+	}
+	return no, t.one(Errorf(Conflict, "the vault is retired and takes no new clips; choose the one that took its place"),
+		`SELECT no FROM vault WHERE no = ? AND retired IS NULL`, []any{no}, &no)
 }
 
 // Vaults lists all vaults, the oldest first.
@@ -85,41 +94,106 @@ func (db *DB) CreateVault(ctx context.Context, v Vault, grants ...Grant) (Vault,
 		return Vault{}, Errorf(Invalid, "a vault needs a recipient and is of type hybrid or x25519")
 	}
 	err := db.write(ctx, func(t *tx) error {
-		id, err := db.NewID(db.now())
-		if err != nil {
-			return err
-		}
-		v.ID, v.Created, v.Retired = id, fromMicros(micros(db.now())), time.Time{}
 		var others int
 		if err := t.one(nil, `SELECT count(*) FROM vault WHERE preferred = 1`, nil, &others); err != nil {
 			return err
 		}
 		v.Default = v.Default || others == 0
-		if v.Default {
-			if _, err := t.exec(`UPDATE vault SET preferred = 0 WHERE preferred = 1`); err != nil {
-				return err
-			}
-		}
-		_, err = t.exec(`INSERT INTO vault (id, name, type, recipient, created, preferred) VALUES (?, ?, ?, ?, ?, ?)`,
-			v.ID, v.Name, v.Type, v.Recipient, micros(v.Created), v.Default)
-		if duplicate(err) {
-			return Errorf(Conflict, "there is a vault with this recipient already")
-		}
-		if err != nil {
-			return err
-		}
-		for _, grant := range grants {
-			grant.Vault = v.ID
-			if _, err := addGrant(t, grant); err != nil {
-				return err
-			}
-		}
-		return nil
+		return insertVault(t, &v, grants)
 	})
 	if err != nil {
 		return Vault{}, err
 	}
 	return v, nil
+}
+
+// insertVault stores v under a new ID, with grants to it.
+func insertVault(t *tx, v *Vault, grants []Grant) (err error) {
+	if v.ID, err = t.db.NewID(t.db.now()); err != nil {
+		return err
+	}
+	v.Created, v.Retired, v.Successor, v.Stale, v.BoxGrant = fromMicros(micros(t.db.now())), time.Time{}, ID{}, false, nil
+	if v.Default {
+		if _, err := t.exec(`UPDATE vault SET preferred = 0 WHERE preferred = 1`); err != nil {
+			return err
+		}
+	}
+	_, err = t.exec(`INSERT INTO vault (id, name, type, recipient, created, preferred) VALUES (?, ?, ?, ?, ?, ?)`,
+		v.ID, v.Name, v.Type, v.Recipient, micros(v.Created), v.Default)
+	if duplicate(err) {
+		return Errorf(Conflict, "there is a vault with this recipient already")
+	}
+	if err != nil {
+		return err
+	}
+	for _, grant := range grants {
+		grant.Vault = v.ID
+		if _, err := addGrant(t, grant); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RotateVault retires a vault and puts a new key in its place, in one transaction: the name, the cameras and being the default go
+// over. v gives type and recipient, and a name where it is to be another one. NotFound; Conflict when it is retired already.
+func (db *DB) RotateVault(ctx context.Context, id ID, v Vault, grants ...Grant) (Vault, error) {
+	if (v.Type != "hybrid" && v.Type != "x25519") || v.Recipient == "" {
+		return Vault{}, Errorf(Invalid, "a vault needs a recipient and is of type hybrid or x25519")
+	}
+	err := db.write(ctx, func(t *tx) error {
+		no, err := vaultNo(t, id)
+		if err != nil {
+			return err
+		}
+		old, err := list(t, scanVault, vaultColumns+`WHERE no = ?`, no)
+		if err != nil {
+			return err
+		}
+		if !old[0].Retired.IsZero() {
+			return Errorf(Conflict, "this key was renewed already; renew the one that took its place")
+		}
+		if v.Name == "" {
+			v.Name = old[0].Name
+		}
+		if err := checkName("vault", v.Name); err != nil {
+			return err
+		}
+		v.Default = old[0].Default
+		if err := insertVault(t, &v, grants); err != nil {
+			return err
+		}
+		next, err := vaultNo(t, v.ID)
+		if err != nil {
+			return err
+		}
+		if _, err := t.exec(`UPDATE vault SET retired = ?, successor_no = ?, preferred = 0, stale = 0 WHERE no = ?`, micros(db.now()), next, no); err != nil {
+			return err
+		}
+		_, err = t.exec(`UPDATE camera SET vault_no = ? WHERE vault_no = ?`, next, no)
+		return err
+	})
+	if err != nil {
+		return Vault{}, err
+	}
+	return v, nil
+}
+
+// RenameVault gives a vault another name.
+func (db *DB) RenameVault(ctx context.Context, id ID, name string) error {
+	if err := checkName("vault", name); err != nil {
+		return err
+	}
+	return db.write(ctx, func(t *tx) error {
+		return t.change(Errorf(NotFound, "there is no vault %s", id), `UPDATE vault SET name = ? WHERE id = ?`, name, id)
+	})
+}
+
+// SetBoxGrant stores a vault's identity as the box sealed it, or forgets it for nil.
+func (db *DB) SetBoxGrant(ctx context.Context, id ID, sealed []byte) error {
+	return db.write(ctx, func(t *tx) error {
+		return t.change(Errorf(NotFound, "there is no vault %s", id), `UPDATE vault SET box_grant = ? WHERE id = ?`, blob(sealed), id)
+	})
 }
 
 // SetDefaultVault makes a vault that is not retired the one that new clips are sealed to.
@@ -130,17 +204,6 @@ func (db *DB) SetDefaultVault(ctx context.Context, id ID) error {
 		}
 		return t.change(Errorf(NotFound, "there is no vault %s in use", id),
 			`UPDATE vault SET preferred = 1 WHERE id = ? AND retired IS NULL`, id)
-	})
-}
-
-// RetireVault ends the use of a vault for new clips; its clips stay. The default vault is a Conflict: name another one first.
-func (db *DB) RetireVault(ctx context.Context, id ID) error {
-	return db.write(ctx, func(t *tx) error {
-		if _, err := vaultNo(t, id); err != nil {
-			return err
-		}
-		return t.change(Errorf(Conflict, "the default vault cannot be retired; make another one the default first"),
-			`UPDATE vault SET retired = coalesce(retired, ?) WHERE id = ? AND preferred = 0`, micros(db.now()), id)
 	})
 }
 
@@ -171,8 +234,8 @@ func (db *DB) AddGrant(ctx context.Context, grant Grant) (Grant, error) {
 }
 
 func addGrant(t *tx, grant Grant) (Grant, error) {
-	if len(grant.Wrapped) == 0 || (grant.Kind != "passphrase" && grant.Kind != "passkey" && grant.Kind != "device") {
-		return Grant{}, Errorf(Invalid, "a grant needs a wrapped identity and is of kind passphrase, passkey or device")
+	if len(grant.Wrapped) == 0 || !slices.Contains([]string{"passphrase", "passkey", "device", "sealed"}, grant.Kind) {
+		return Grant{}, Errorf(Invalid, "a grant needs a wrapped identity and is of kind passphrase, passkey, device or sealed")
 	}
 	vault, err := vaultNo(t, grant.Vault)
 	if err != nil {
@@ -197,4 +260,26 @@ func (db *DB) RevokeGrant(ctx context.Context, id ID) error {
 		return t.change(Errorf(NotFound, "there is no grant %s in force", id),
 			`UPDATE vault_grant SET revoked = ?, wrapped = zeroblob(0) WHERE id = ? AND revoked IS NULL`, micros(db.now()), id)
 	})
+}
+
+// RevokeHolder takes back every grant of a user to a vault and to the ones whose place it took, and says how many there were.
+func (db *DB) RevokeHolder(ctx context.Context, vault, user ID) (n int, err error) {
+	err = db.write(ctx, func(t *tx) error {
+		if _, err := vaultNo(t, vault); err != nil {
+			return err
+		}
+		no, err := userNo(t, user)
+		if err != nil {
+			return err
+		}
+		result, err := t.exec(`WITH RECURSIVE line (no) AS (SELECT no FROM vault WHERE id = ? UNION SELECT v.no FROM vault v JOIN line ON v.successor_no = line.no)
+			UPDATE vault_grant SET revoked = ?, wrapped = zeroblob(0) WHERE revoked IS NULL AND user_no = ? AND vault_no IN line`, vault, micros(db.now()), no)
+		if err != nil {
+			return err
+		}
+		changed, err := result.RowsAffected()
+		n = int(changed)
+		return err
+	})
+	return n, err
 }
