@@ -41,6 +41,7 @@ var fences = map[string][]string{
 	"github.com/grandcat/zeroconf":     {"camera/discovery"},
 	"github.com/miekg/dns":             {"camera/discovery", "test"},
 	"github.com/pquerna/otp":           {"auth"},
+	"github.com/go-webauthn":           {"auth"},
 	"github.com/alecthomas/kong":       {""},
 }
 

@@ -1,13 +1,14 @@
-// Package auth keeps the people of one box: accounts with password and TOTP, recovery codes, sessions, the
-// one-time claim that makes the first owner, and the growing delays that make guessing useless.
+// Package auth keeps the people of one box: accounts with password and TOTP, passkeys, recovery codes, sessions, tokens for
+// programs, invitations, the one-time claim that makes the first owner, what needs two owners, and the growing delays
+// that make guessing useless.
 //
-// Its nouns are People (all of it, one per box), User, Enrolment (what a person must keep when an account is
-// made), SignedIn and Session. It owns every rule about who gets in; package store keeps the rows and package web
+// Its nouns are People (all of it, one per box), User, Sight (which cameras somebody sees), Enrolment (what a person must keep
+// when an account is made), SignedIn, Session, Token, Invitation, Passkey, Rules and Approval. It owns every rule about who gets in; package store keeps the rows and package web
 // turns answers into cookies and status codes. It never sees a vault passphrase, never writes a password, seed,
 // code or token in the clear, and never logs one.
 //
 // What follows which standard: Argon2id RFC 9106, TOTP RFC 6238 (SHA-1, 6 digits, 30 s), throttling and password
-// rules NIST SP 800-63B sections 5.1.1 and 5.2.2. The folder auth/ca holds certificate authorities and shares
+// rules NIST SP 800-63B sections 5.1.1 and 5.2.2, passkeys WebAuthn level 3. The folder auth/ca holds certificate authorities and shares
 // nothing with this package but the name.
 package auth
 
@@ -85,6 +86,10 @@ type Config struct {
 	Idle, Absolute time.Duration
 	// ClaimValid is how long a claim token is good for, default 15 minutes.
 	ClaimValid time.Duration
+	// StepUp is how long a proof of who sits there is good for sensitive acts, default 5 minutes.
+	StepUp time.Duration
+	// Name is the stable host name of the box, which passkeys are bound to; without one there are none.
+	Name string
 	// Interfaces lists the addresses of this box with their networks; default net.InterfaceAddrs.
 	Interfaces func() ([]net.Addr, error)
 	// Now is the clock, the same one that DB has; default time.Now.
@@ -107,6 +112,13 @@ type People struct {
 	// claimMu orders the steps of the first run, so that two browsers cannot interleave.
 	claimMu sync.Mutex
 	pending *pending
+
+	// enrolMu guards what is between its two steps: authenticators, invitations and exchanges with passkeys.
+	enrolMu       sync.Mutex
+	enrolling     map[store.ID]enrolling
+	accepting     map[store.ID]accepting
+	ceremonies    map[string]ceremony
+	ceremonyOrder []string // oldest first; answered ones may still be in it
 }
 
 // New checks the configuration and fills in defaults. It does no I/O except drawing a salt.
@@ -122,6 +134,7 @@ func New(cfg Config) (*People, error) {
 	def(&cfg.Idle, 7*24*time.Hour)
 	def(&cfg.Absolute, 30*24*time.Hour)
 	def(&cfg.ClaimValid, 15*time.Minute)
+	def(&cfg.StepUp, stepUpValid)
 	def(&cfg.Log, slog.Default())
 	if cfg.Interfaces == nil {
 		cfg.Interfaces = net.InterfaceAddrs
@@ -132,7 +145,10 @@ func New(cfg Config) (*People, error) {
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Reader
 	}
-	p := &People{cfg: cfg, limit: limiter{db: cfg.DB, now: cfg.Now, running: map[string]int{}}}
+	p := &People{
+		cfg: cfg, limit: limiter{db: cfg.DB, now: cfg.Now, running: map[string]int{}},
+		enrolling: map[store.ID]enrolling{}, accepting: map[store.ID]accepting{}, ceremonies: map[string]ceremony{},
+	}
 	if err := p.hash.init(cfg.Hash, cfg.Parallel, cfg.Rand); err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
@@ -171,6 +187,9 @@ func (p *People) sweep(ctx context.Context) error {
 	oldest := max(p.cfg.Account.Forget, p.cfg.Address.Forget)
 	if err := p.cfg.DB.PurgeThrottle(ctx, now.Add(-oldest)); err != nil {
 		return fmt.Errorf("purge failures: %w", err)
+	}
+	if err := p.cfg.DB.DeleteApprovals(ctx, now.Add(-approvalsShown)); err != nil {
+		return fmt.Errorf("purge approvals: %w", err)
 	}
 	return nil
 }

@@ -22,6 +22,7 @@ const (
 	recoveryBytes = 15 // 120 bits, 24 characters
 	recoveryCodes = 10
 	sessionBytes  = 32
+	sidBytes      = 10 // names a session and opens nothing
 	seedBytes     = 20 // the HMAC-SHA-1 output, RFC 4226 section 4 R6
 	totpPeriod    = 30
 )

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -42,6 +41,8 @@ type Session struct {
 	Created, LastSeen, Expires time.Time
 	// Addr and Agent are what the sign-in came from.
 	Addr, Agent string
+	// Verified is when the person last proved who they are, by the sign-in or by StepUp.
+	Verified time.Time
 }
 
 // SignedIn is a new session.
@@ -163,19 +164,21 @@ func (p *People) knownAddress(ctx context.Context, user store.User, from netip.A
 }
 
 func (p *People) newSession(user store.User, from Client) (SignedIn, store.Session, error) {
-	b, err := p.random(sessionBytes)
+	hash, text, err := p.secret()
 	if err != nil {
 		return SignedIn{}, store.Session{}, err
 	}
 	now := p.cfg.Now()
 	row := store.Session{
-		IDHash: hashToken("session", b), User: user.ID, Created: now, LastSeen: now, Expires: now.Add(p.cfg.Absolute),
-		Agent: clean(from.Agent),
+		IDHash: hash, User: user.ID, Created: now, LastSeen: now, Expires: now.Add(p.cfg.Absolute), Agent: clean(from.Agent), Verified: now,
+	}
+	if row.SID, err = p.random(sidBytes); err != nil {
+		return SignedIn{}, store.Session{}, err
 	}
 	if from.Addr.IsValid() {
 		row.Addr = from.Addr.Unmap().String()
 	}
-	return SignedIn{User: person(user), Session: session(row), Token: base64.RawURLEncoding.EncodeToString(b)}, row, nil
+	return SignedIn{User: person(user), Session: session(row), Token: text}, row, nil
 }
 
 // clean makes a header fit for a list: printable and short.

@@ -19,6 +19,8 @@ type User struct {
 	// Disabled accounts keep their rows and cannot sign in.
 	Disabled bool
 	Created  time.Time
+	// Sight is which cameras they see.
+	Sight Sight
 }
 
 // Users lists all accounts by name.
@@ -45,7 +47,11 @@ func (p *People) Add(ctx context.Context, name, password string, role Role) (Use
 	if !claimed {
 		return User{}, Enrolment{}, refuse(Conflict, "This box has no owner yet. Claim it first.")
 	}
-	return p.add(ctx, name, password, role)
+	u, e, err := p.add(ctx, name, password, role)
+	if err == nil {
+		p.alert(ctx, "The account "+u.Name+" ("+string(role)+") was made on the console.")
+	}
+	return u, e, err
 }
 
 func (p *People) add(ctx context.Context, name, password string, role Role) (User, Enrolment, error) {
@@ -128,6 +134,7 @@ func (p *People) ResetPassword(ctx context.Context, name, password string) error
 		return fmt.Errorf("store the password: %w", err)
 	}
 	p.cfg.Log.InfoContext(ctx, "password reset", "user", row.Name)
+	p.alert(ctx, "The password of "+row.Name+" was reset on the console.")
 	return p.pardon(ctx, row.Name)
 }
 
@@ -153,6 +160,7 @@ func (p *People) ResetTOTP(ctx context.Context, name string) (Enrolment, error) 
 		return Enrolment{}, fmt.Errorf("store the seed: %w", err)
 	}
 	p.cfg.Log.InfoContext(ctx, "second factor reset", "user", row.Name)
+	p.alert(ctx, "The second factor of "+row.Name+" was reset on the console.")
 	return e, p.pardon(ctx, row.Name)
 }
 
@@ -164,22 +172,16 @@ func (p *People) pardon(ctx context.Context, name string) error {
 	return nil
 }
 
-// Remove deletes an account with its sessions. Conflict where it is the last owner.
+// Remove deletes an account with its sessions. Conflict where it is the last owner. It is for the console, like ResetPassword.
 func (p *People) Remove(ctx context.Context, name string) error {
 	row, err := p.byName(ctx, name)
 	if err != nil {
 		return err
 	}
-	if err := p.note(ctx, store.Access{Action: "user.remove", Actor: console(), Object: row.Name}); err != nil {
+	if err := p.remove(ctx, console(), row); err != nil {
 		return err
 	}
-	switch err := p.cfg.DB.DeleteUser(ctx, row.ID); {
-	case hasCode(err, store.Conflict):
-		return refuse(Conflict, "%s is the last owner; a box needs one. Make another owner first.", row.Name)
-	case err != nil:
-		return fmt.Errorf("delete the account: %w", err)
-	}
-	p.cfg.Log.InfoContext(ctx, "account deleted", "user", row.Name)
+	p.alert(ctx, "The account "+row.Name+" was removed on the console.")
 	return nil
 }
 
@@ -198,13 +200,13 @@ func (p *People) byName(ctx context.Context, name string) (store.User, error) {
 func sealContext(userID store.ID) []byte { return []byte("totp " + userID.String()) }
 
 func person(row store.User) User {
-	return User{ID: row.ID, Name: row.Name, Role: Role(row.Role), Disabled: row.Disabled, Created: row.Created}
+	return User{ID: row.ID, Name: row.Name, Role: Role(row.Role), Disabled: row.Disabled, Created: row.Created, Sight: sight(row)}
 }
 
 func session(row store.Session) Session {
 	return Session{
-		ID: plain32.EncodeToString(row.IDHash[:10]), UserID: row.User,
-		Created: row.Created, LastSeen: row.LastSeen, Expires: row.Expires, Addr: row.Addr, Agent: row.Agent,
+		ID: plain32.EncodeToString(row.SID), UserID: row.User,
+		Created: row.Created, LastSeen: row.LastSeen, Expires: row.Expires, Addr: row.Addr, Agent: row.Agent, Verified: row.Verified,
 	}
 }
 
