@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"cardea/nvr/syslog"
 	"cardea/store"
 	"cardea/store/tlog"
 )
@@ -34,7 +36,8 @@ const (
 // logs are the trees of the tamper-evident logs. One that cannot be opened is nil: acts are recorded in the index all the same, and
 // an alarm says so.
 type logs struct {
-	all [2]*tlog.Log
+	all    [2]*tlog.Log
+	syslog *syslog.Exporter
 
 	mu   sync.Mutex
 	seen map[viewing]time.Time // when somebody was last given a clip or a live view
@@ -60,6 +63,8 @@ func logOrigin(id store.ID, name store.LogName) string {
 
 // openLogs opens both logs before anything is appended to them in this run.
 func (n *NVR) openLogs(ctx context.Context) error {
+	host, _ := os.Hostname() // without one the messages have none
+	n.logs.syslog = syslog.New(syslog.Config{DB: n.db, Host: host, Now: n.clock.Now, Log: n.log})
 	n.logs.seen = map[viewing]time.Time{}
 	for i := range n.logs.all {
 		name := store.LogAccess + store.LogName(i)
@@ -126,6 +131,8 @@ func (n *NVR) keepLogs(ctx context.Context) error {
 			})
 		})
 	}
+	g.Go(func() error { return n.logs.syslog.Run(ctx) })
+	g.Go(func() error { return n.watchIntegrity(ctx) })
 	g.Go(func() error {
 		tick := time.NewTicker(10 * time.Minute)
 		defer tick.Stop()
@@ -153,6 +160,9 @@ func (n *NVR) tendLogs(ctx context.Context) error {
 	}
 	if fault := n.db.LogFault(); fault != nil {
 		n.alarm("log-footage-lacks", fmt.Sprintf("The footage log lacks a record: %v", fault), true)
+	}
+	if err := n.lookAtSyslog(ctx); err != nil {
+		return err
 	}
 	if n.clock.Suspect() || n.clock.Behind() {
 		return nil // a wrong clock must not erase anything
@@ -224,6 +234,7 @@ func (c SettingsChange) words() string {
 	add("retention_bytes", c.RetentionBytes)
 	add("min_free_bytes", c.MinFreeBytes)
 	add("log_days", whole(c.LogDays))
+	add("time_server_port", whole(c.TimeServerPort))
 	return strings.Join(words, ", ")
 }
 

@@ -67,6 +67,8 @@ func (s *Server) routes() []route {
 		{del, "/api/cameras/{id}", caller.Owner, "Remove a camera", call(none, a.RemoveCamera)},
 		{post, "/api/vaults", caller.Owner, "Bring a vault made in the browser", call(created, a.NewVault)},
 		{patch, "/api/settings", caller.Owner, "Change the rules of the house", call(ok, a.ChangeSettings)},
+		{get, "/api/log/syslog", caller.Owner, "Where the logs are sent to, and how that goes", call(ok, a.Syslog)},
+		{put, "/api/log/syslog", caller.Owner, "Send the logs to a collector, or stop it", call(ok, a.SetSyslog)},
 		{get, "/api/log", caller.Owner, "Who did what, or what became of footage; newest first", call(ok, a.Log)},
 		{get, "/api/users", caller.Owner, "All accounts", call(ok, a.Users)},
 

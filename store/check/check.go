@@ -11,6 +11,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -38,6 +39,8 @@ type Config struct {
 	Quick bool   // leave out what reads whole files: I5 (hash) and I13 (sealed)
 	// Witnessed are checkpoints of the logs that somebody has kept; only with one can a roll-back of everything be seen.
 	Witnessed [][]byte
+	// Sample is about how many clips are read all the same, chosen by chance.
+	Sample int
 	// Progress, when not nil, is called now and then with the number of clips looked at.
 	Progress func(clips int64)
 }
@@ -61,6 +64,9 @@ type checker struct {
 	db     *sql.DB
 	root   *disk.Root // nil when the clips directory cannot be looked at
 	faults []Fault
+
+	seed  maphash.Seed // chooses the sample
+	share float64      // of all clips
 }
 
 // errEnough ends a run that has found so much that more would not help.
@@ -69,7 +75,7 @@ var errEnough = errors.New("too many faults")
 // Run checks everything and gives the faults, none when all invariants hold. An error means that the check itself could not be
 // done, or was cancelled; the faults found so far come with it.
 func Run(ctx context.Context, config Config) ([]Fault, error) {
-	c := &checker{config: config}
+	c := &checker{config: config, seed: maphash.MakeSeed()}
 	path := filepath.Join(config.Dir, databaseName)
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("look for the database: %w", err)
