@@ -74,6 +74,9 @@ func object(v map[string]any) json.RawMessage {
 	return b
 }
 
+// alarmSource marks the events of alarms.
+const alarmSource = "cardea"
+
 // alarms are the ones that are on.
 type alarms struct {
 	now func() time.Time
@@ -151,8 +154,24 @@ func (n *NVR) alarm(code, detail string, on bool) {
 	}
 	n.alarms.link(code, id)
 	n.emit(event{Event: store.Event{
-		ID: id, Kind: kind, Start: now, Source: "cardea", Labels: []string{code}, Data: object(map[string]any{"detail": detail}),
+		ID: id, Kind: kind, Start: now, Source: alarmSource, Labels: []string{code}, Data: object(map[string]any{"detail": detail}),
 	}})
+}
+
+// endAlarms ends the events of alarms that an earlier run left on: this one notices by itself what is still wrong.
+func (n *NVR) endAlarms(ctx context.Context) error {
+	for _, kind := range []string{"system", "storage"} {
+		all, err := n.db.Events(ctx, store.EventQuery{Kind: kind, Limit: 1000})
+		if err != nil {
+			return err
+		}
+		for _, e := range all {
+			if e.End.IsZero() && e.Source == alarmSource {
+				n.emit(event{end: e.ID, Event: store.Event{Start: n.clock.Now()}})
+			}
+		}
+	}
+	return nil
 }
 
 // Events lists events, newest first.
