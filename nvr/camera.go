@@ -186,10 +186,20 @@ func (n *NVR) apply(row *store.Camera, c CameraChange) error {
 	if err != nil {
 		return store.Errorf(store.Invalid, "the stored address is no URL; enter it again")
 	}
+	if row.Trust == store.TrustPaired && c.Fingerprint != nil {
+		return store.Errorf(store.Invalid, "a paired camera is known by its certificate; there is no fingerprint to confirm")
+	}
 	if c.URL != nil {
 		next, account, err := parseAddress(*c.URL)
 		if err != nil {
 			return err
+		}
+		if row.Trust == store.TrustPaired {
+			if next.Scheme != "rtsps" || account != (credentials{}) {
+				return store.Errorf(store.Invalid, "a paired camera is reached over rtsps:// and has no password")
+			}
+			row.URL = next.String() // it may have moved; it proves itself all the same
+			return nil
 		}
 		if account != (credentials{}) || next.Host != address.Host {
 			if row.Secret, err = n.seal(account, next.Host); err != nil {

@@ -47,6 +47,9 @@ type runner struct {
 	offline store.ID // the event that lasts while the camera is not there
 	history []Change // newest last
 	stopped chan struct{}
+	device  *store.Device // of a paired camera; nil when it was revoked, and for other cameras
+	doubted string        // why its identity is in doubt, as people were told
+	syncing sync.Mutex    // one at a time looks after it
 }
 
 // credentials are what a camera's row holds sealed.
@@ -61,7 +64,11 @@ func (n *NVR) addRunner(ctx context.Context, row store.Camera, offline store.ID)
 	if err != nil {
 		return err
 	}
-	r := &runner{n: n, id: row.ID, row: row, offline: offline, stopped: make(chan struct{})}
+	device, err := n.loadDevice(ctx, row)
+	if err != nil {
+		return err
+	}
+	r := &runner{n: n, id: row.ID, row: row, device: device, offline: offline, stopped: make(chan struct{})}
 	r.hub = hub.New(hub.Config{OnAttention: r.attend})
 	r.line = n.recorder.Add(recorder.LineConfig{Camera: row.ID, Hub: r.hub, Settings: settings, Pull: r.pull, OnEndless: r.reconnect})
 	n.mu.Lock()
@@ -189,10 +196,14 @@ func (r *runner) connect(cancel context.CancelFunc) (*camera.Camera, error) {
 		r.line.Connection(store.GapRefused, lostSecret)
 		return nil, err
 	}
-	r.camera = camera.New(camera.Config{
+	cfg := camera.Config{
 		Name: r.row.Name, URL: address, User: account.User, Password: account.Password, Pin: r.row.Pin,
 		Transport: r.row.Transport, AllowTLS12: r.row.AllowTLS12, OnState: r.onState, Now: r.n.clock.Now, Log: r.n.log,
-	})
+	}
+	if r.row.Trust == store.TrustPaired {
+		cfg.Mutual, cfg.Before = r.mutual(), r.sync
+	}
+	r.camera = camera.New(cfg)
 	r.camera.SetEager(r.eager)
 	return r.camera, nil
 }
@@ -357,10 +368,11 @@ func (r *runner) setHistory(s camera.State) {
 // status joins what is known about the camera.
 func (r *runner) status() CameraStatus {
 	r.mu.Lock()
-	row, cam := r.row, r.camera
+	row, cam, pairing := r.row, r.camera, r.pairingState()
 	r.mu.Unlock()
 	st := CameraStatus{Camera: row, Connection: Connection{Phase: "off", Since: row.Created, Trust: string(row.Trust)}}
 	st.Camera.Secret = nil
+	st.Pairing = pairing
 	if account, err := r.n.credentials(row); err == nil {
 		st.User = account.User
 	} else {

@@ -20,6 +20,8 @@ type CameraStatus struct {
 	Recording Recording
 	// Usage is what the camera's clips take up.
 	Usage Usage
+	// Pairing is the state of a paired camera's certificate; nil for others.
+	Pairing *Pairing
 }
 
 // Connection is the state of the line to a camera.

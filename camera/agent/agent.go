@@ -29,6 +29,9 @@ import (
 type Config struct {
 	// Listen is the TCP address; port 0 takes a free one. Empty means 127.0.0.1:0.
 	Listen string
+	// Listener, when not nil, is served in place of Listen and TLS: its connections are protected already, as those of
+	// pairing.Camera are. Run closes it.
+	Listener net.Listener
 	// TLS, when not nil, makes it RTSPS. Media then travels as plain RTP inside the TLS connection, so that it
 	// is encrypted once, and UDP is not offered.
 	TLS *tls.Config
@@ -90,6 +93,10 @@ func Open(config Config) (*Agent, error) {
 		a.streams[s.Path] = st
 	}
 
+	if config.Listener != nil {
+		a.ln = config.Listener
+		return a, nil
+	}
 	var err error
 	if a.ln, err = net.Listen("tcp", config.Listen); err != nil {
 		return nil, err
@@ -110,7 +117,7 @@ func (a *Agent) Addr() net.Addr { return a.ln.Addr() }
 // URL is the address of a path, without user and password.
 func (a *Agent) URL(path string) string {
 	u := url.URL{Scheme: "rtsp", Host: a.ln.Addr().String(), Path: "/" + path}
-	if a.config.TLS != nil {
+	if a.config.TLS != nil || a.config.Listener != nil {
 		u.Scheme = "rtsps"
 	}
 	return u.String()
@@ -160,7 +167,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		},
 		Handler: (*handler)(a),
 		Listen: func(string, string) (net.Listener, error) {
-			if a.config.TLS != nil {
+			if a.config.TLS != nil && a.config.Listener == nil {
 				return tls.NewListener(a.ln, a.config.TLS), nil
 			}
 			return a.ln, nil
