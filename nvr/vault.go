@@ -1,6 +1,7 @@
 package nvr
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -8,35 +9,27 @@ import (
 	"cardea/store/vault"
 )
 
+// roleConsole is the role of a command on the machine itself.
+const roleConsole = "console"
+
 // maxWrapped bounds a wrapped identity that is no age file, such as one for a device.
 const maxWrapped = 64 << 10
 
 // Vaults lists the vaults.
 func (n *NVR) Vaults(ctx context.Context) ([]store.Vault, error) { return n.db.Vaults(ctx) }
 
-// CreateVault stores a vault's public half and the actor's wrapped identity. Recording begins at once where it waited
-// for a vault.
+// CreateVault stores a vault's public half and the wrapped identity. Recording begins at once where it waited for a vault.
 func (n *NVR) CreateVault(ctx context.Context, actor store.Actor, v NewVault) (store.Vault, error) {
-	recipient, err := vault.ParseRecipient(v.Recipient)
+	recipient, grants, err := n.newKey(ctx, actor, v)
 	if err != nil {
-		return store.Vault{}, store.Errorf(store.Invalid, "the vault's recipient is no age recipient; it begins with age1")
-	}
-	if string(recipient.Type()) != v.Type {
-		return store.Vault{}, store.Errorf(store.Invalid, "the recipient is of type %s, not %.20q", recipient.Type(), v.Type)
-	}
-	var grants []store.Grant
-	if len(v.Wrapped) > 0 {
-		if err := vault.Wrapped(v.Wrapped); err != nil {
-			return store.Vault{}, store.Errorf(store.Invalid, "%s", err.Error())
-		}
-		grants = append(grants, store.Grant{User: actor.User, Kind: "passphrase", Wrapped: v.Wrapped})
+		return store.Vault{}, err
 	}
 	n.change.Lock()
 	defer n.change.Unlock()
-	if err := n.note(ctx, actor, "vault.create", store.Access{Object: v.Name, Detail: v.Type}); err != nil {
+	if err := n.note(ctx, actor, "vault.create", store.Access{Object: v.Name, Detail: string(recipient.Type())}); err != nil {
 		return store.Vault{}, err
 	}
-	made, err := n.db.CreateVault(ctx, store.Vault{Name: v.Name, Type: v.Type, Recipient: recipient.String()}, grants...)
+	made, err := n.db.CreateVault(ctx, store.Vault{Name: v.Name, Type: string(recipient.Type()), Recipient: recipient.String()}, grants...)
 	if err != nil {
 		return store.Vault{}, err
 	}
@@ -46,6 +39,49 @@ func (n *NVR) CreateVault(ctx context.Context, actor store.Actor, v NewVault) (s
 	}
 	n.lookForVault(ctx)
 	return made, nil
+}
+
+// newKey checks a key pair that somebody brings, and makes grants of what it was wrapped for.
+func (n *NVR) newKey(ctx context.Context, actor store.Actor, v NewVault) (vault.Recipient, []store.Grant, error) {
+	recipient, err := vault.ParseRecipient(v.Recipient)
+	if err != nil {
+		return recipient, nil, store.Errorf(store.Invalid, "the vault's recipient is no age recipient; it begins with age1")
+	}
+	if v.Type != "" && string(recipient.Type()) != v.Type {
+		return recipient, nil, store.Errorf(store.Invalid, "the recipient is of type %s, not %.20q", recipient.Type(), v.Type)
+	}
+	var grants []store.Grant
+	if len(v.Wrapped) > 0 {
+		if err := vault.Wrapped(v.Wrapped); err != nil {
+			return recipient, nil, store.Errorf(store.Invalid, "%s", err.Error())
+		}
+		grants = append(grants, store.Grant{User: cmp.Or(v.User, actor.User), Kind: "passphrase", Wrapped: v.Wrapped})
+	}
+	for _, g := range v.Grants {
+		if err := n.sealedTo(ctx, g.User, g.Recipient, g.Wrapped); err != nil {
+			return recipient, nil, err
+		}
+		grants = append(grants, store.Grant{User: g.User, Kind: "sealed", Wrapped: g.Wrapped})
+	}
+	return recipient, grants, nil
+}
+
+// sealedTo checks a grant that was sealed to the personal key of a user, as far as that shows from outside.
+func (n *NVR) sealedTo(ctx context.Context, user store.ID, recipient string, wrapped []byte) error {
+	if err := vault.SealedGrant(wrapped); err != nil {
+		return store.Errorf(store.Invalid, "%s", err.Error())
+	}
+	keys, err := n.db.UserKeys(ctx, user)
+	if err != nil {
+		return err
+	}
+	if user == (store.ID{}) || len(keys) == 0 {
+		return store.Errorf(store.Conflict, "this person has no personal key yet; it is made when they sign in")
+	}
+	if keys[0].Recipient != recipient {
+		return store.Errorf(store.Conflict, "%s has another personal key by now; compare its fingerprint and grant again", keys[0].Name)
+	}
+	return nil
 }
 
 // lookForVault raises an alarm while cameras wait for a vault.
@@ -63,9 +99,17 @@ func (n *NVR) Grants(ctx context.Context, actor store.Actor, vault store.ID) ([]
 	return n.db.Grants(ctx, vault, actor.User)
 }
 
-// AddGrant stores another wrapped identity of the actor.
+// AddGrant stores another wrapped identity: of the actor, or, sealed to the personal key of somebody else, for them.
 func (n *NVR) AddGrant(ctx context.Context, actor store.Actor, id store.ID, g NewGrant) (store.Grant, error) {
+	user := cmp.Or(g.User, actor.User)
+	if user != actor.User && (g.Kind != "sealed" || actor.Role != store.RoleOwner && actor.Role != roleConsole) {
+		return store.Grant{}, store.Errorf(store.Denied, "an owner may grant a vault to somebody else, sealed to that person's key")
+	}
 	switch {
+	case g.Kind == "sealed":
+		if err := n.sealedTo(ctx, user, g.Recipient, g.Wrapped); err != nil {
+			return store.Grant{}, err
+		}
 	case len(g.Wrapped) > maxWrapped:
 		return store.Grant{}, store.Errorf(store.Invalid, "a wrapped identity has at most 64 KiB")
 	case g.Kind == "passphrase":
@@ -75,10 +119,10 @@ func (n *NVR) AddGrant(ctx context.Context, actor store.Actor, id store.ID, g Ne
 	case vault.Bare(g.Wrapped):
 		return store.Grant{}, store.Errorf(store.Invalid, "this is the vault's identity itself; it must never be stored here unwrapped")
 	}
-	if err := n.note(ctx, actor, "grant.add", store.Access{Object: id.String(), Detail: strings.TrimSpace(g.Kind + " " + g.Label)}); err != nil {
+	if err := n.note(ctx, actor, "grant.add", store.Access{Object: n.vaultName(ctx, id), Detail: strings.TrimSpace(g.Kind + " " + g.Label + n.forWhom(ctx, actor, user))}); err != nil {
 		return store.Grant{}, err
 	}
-	made, err := n.db.AddGrant(ctx, store.Grant{Vault: id, User: actor.User, Kind: g.Kind, Label: g.Label, Wrapped: g.Wrapped})
+	made, err := n.db.AddGrant(ctx, store.Grant{Vault: id, User: user, Kind: g.Kind, Label: g.Label, Wrapped: g.Wrapped})
 	if err == nil {
 		n.log.InfoContext(ctx, "grant added", "by", actor.Name, "vault", id.String(), "kind", g.Kind, "label", g.Label)
 	}
@@ -88,7 +132,7 @@ func (n *NVR) AddGrant(ctx context.Context, actor store.Actor, id store.ID, g Ne
 // RevokeGrant takes back a grant of the actor, or of anybody for an owner or the console.
 func (n *NVR) RevokeGrant(ctx context.Context, actor store.Actor, id, grant store.ID) error {
 	user := actor.User
-	if actor.Role == store.RoleOwner {
+	if actor.Role == store.RoleOwner || actor.Role == roleConsole {
 		user = store.ID{}
 	}
 	grants, err := n.db.Grants(ctx, id, user)
@@ -98,7 +142,7 @@ func (n *NVR) RevokeGrant(ctx context.Context, actor store.Actor, id, grant stor
 	for _, g := range grants {
 		if g.ID == grant {
 			n.log.InfoContext(ctx, "grant revoked", "by", actor.Name, "vault", g.Vault.String(), "grant", grant.String())
-			if err := n.note(ctx, actor, "grant.revoke", store.Access{Object: g.Vault.String(), Detail: strings.TrimSpace(g.Kind + " " + g.Label)}); err != nil {
+			if err := n.note(ctx, actor, "grant.revoke", store.Access{Object: n.vaultName(ctx, g.Vault), Detail: strings.TrimSpace(g.Kind + " " + g.Label + n.forWhom(ctx, actor, g.User))}); err != nil {
 				return err
 			}
 			return n.db.RevokeGrant(ctx, grant)

@@ -144,14 +144,28 @@ type NewVault struct {
 	Name string
 	// Type is hybrid or x25519, as the Recipient is.
 	Type, Recipient string
-	// Wrapped is the identity as an age file locked by a passphrase, for the actor; nil = no grant.
+	// Wrapped is the identity as an age file locked by a passphrase, for User (the actor for the zero ID); nil = no grant.
 	Wrapped []byte
+	User    store.ID
+	// Grants are for other people.
+	Grants []SealedGrant
+}
+
+// SealedGrant is a vault's identity sealed to the personal key of somebody. Recipient is that key, so that a key which was
+// replaced meanwhile is noticed.
+type SealedGrant struct {
+	User      store.ID
+	Recipient string
+	Wrapped   []byte
 }
 
 // NewGrant is the input of AddGrant.
 type NewGrant struct {
 	Kind, Label string
 	Wrapped     []byte
+	// User is whom a sealed grant is for, the actor for the zero ID; Recipient is the personal key that it is sealed to.
+	User      store.ID
+	Recipient string
 }
 
 // Health is the state of the box.
@@ -174,7 +188,7 @@ type Disk struct {
 
 // Alarm is something a person must know about until it is over.
 type Alarm struct {
-	// Code is disk-full, disk-missing, disk-error, clock, no-vault, backup, index.
+	// Code is disk-full, disk-missing, disk-error, clock, no-vault, backup, index, time-server.
 	Code   string
 	Detail string
 	Since  time.Time
@@ -186,6 +200,7 @@ type Settings struct {
 	RetentionBytes int64 // 0 = as much as the disk holds
 	MinFreeBytes   int64 // 0 = the larger of 2 GiB and 5 % of the disk
 	LogDays        int   // how long the contents of log records are kept; default 30
+	TimeServerPort int   // UDP port where cameras get the time; 0 = off, the default
 }
 
 // SettingsChange is the input of ChangeSettings; nil leaves a field as it is.
@@ -194,6 +209,7 @@ type SettingsChange struct {
 	RetentionBytes *int64
 	MinFreeBytes   *int64
 	LogDays        *int
+	TimeServerPort *int
 }
 
 // Stats are counters since the start, for metrics.
