@@ -7,7 +7,7 @@
 //
 // # The tick
 //
-// One period (800 ms by default) has eight slots; each camera is handled once a period, in its slot: read what waits in its
+// One period (720 ms by default) has eight slots; each camera is handled once a period, in its slot: read what waits in its
 // socket, cut it into parts, seal, one write, one fdatasync, then one transaction for all cameras of the slot. A slot
 // takes four cameras before the next one is used, and more when all are full. Only
 // then is a part known to anybody. So a kill or a power cut costs what arrived since the last tick, and the last,
@@ -54,8 +54,8 @@ type Config struct {
 	// Now is the box's clock (package clock); time.Now when nil.
 	Now func() time.Time
 	Log *slog.Logger
-	// Period is how often each camera's frames are read and written: 800 ms when zero, which keeps the loss at a power
-	// cut below one second when a tick is somewhat late.
+	// Period is how often each camera's frames are read and written: 720 ms when zero, which keeps the loss at a power
+	// cut below one second when a tick is late.
 	Period time.Duration
 	// Length is how long a clip is at least: 60 s when zero.
 	Length time.Duration
@@ -100,7 +100,7 @@ func New(cfg Config) *Recorder {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Period <= 0 {
-		cfg.Period = 800 * time.Millisecond
+		cfg.Period = 720 * time.Millisecond
 	}
 	if cfg.Length <= 0 {
 		cfg.Length = time.Minute

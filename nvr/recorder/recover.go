@@ -59,6 +59,9 @@ func (r *Recorder) Settled() <-chan struct{} { return r.settled }
 // settle turns an open row into a torn clip, or drops it where there is nothing to open.
 func settle(ctx context.Context, db *store.DB, files *disk.Root, c store.Clip) (store.Clip, error) {
 	drop := func() (store.Clip, error) {
+		if err := files.Check(); err != nil {
+			return c, err // a file that is missing from a disk that is missing is not gone
+		}
 		_, _, err := db.DeleteClips(ctx, []store.ID{c.ID}, "lost")
 		if err == nil {
 			_, err = db.Sweep(ctx, files, nil)
