@@ -14,6 +14,7 @@ import (
 
 	"cardea/assets"
 	"cardea/auth"
+	"cardea/auth/ca"
 	"cardea/nvr"
 	"cardea/store"
 	"cardea/store/disk"
@@ -74,7 +75,11 @@ func open(ctx context.Context, dir, clips string, log *slog.Logger) (_ *box, err
 	if b.clips.Dir() == filepath.Join(b.dir, store.ClipsDir) {
 		b.prefix = store.ClipsDir + "/"
 	}
-	if b.nvr, err = nvr.Open(ctx, nvr.Config{DB: b.db, Clips: b.clips, Dir: b.dir, BoxKey: b.key, Log: log.With("part", "nvr")}); err != nil {
+	devices, err := ca.OpenDevice(ca.Config{Dir: filepath.Join(b.dir, "keys"), Now: b.now, Log: log.With("part", "ca")})
+	if err != nil {
+		return nil, err
+	}
+	if b.nvr, err = nvr.Open(ctx, nvr.Config{Devices: devices, DB: b.db, Clips: b.clips, Dir: b.dir, BoxKey: b.key, Log: log.With("part", "nvr")}); err != nil {
 		return nil, err
 	}
 	b.people, err = auth.New(auth.Config{DB: b.db, Seal: b.key, Now: b.now, Log: log.With("part", "auth")})

@@ -134,6 +134,8 @@ type camerasCommand struct {
 	List     camerasList     `cmd:"" help:"List cameras."`
 	Discover camerasDiscover `cmd:"" help:"Listen for three seconds and list what may be a camera. Nothing found is believed."`
 	Add      camerasAdd      `cmd:"" help:"Add a camera by its address. It is tried first; nothing is stored when it does not work."`
+	Pair     camerasPair     `cmd:"" help:"Pair with a camera agent by the code that it shows."`
+	Revoke   camerasRevoke   `cmd:"" help:"Take a paired camera's certificate back for good."`
 	Remove   camerasRemove   `cmd:"" help:"Remove a camera; its clips stay until they are due."`
 }
 

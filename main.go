@@ -35,6 +35,7 @@ type grammar struct {
 	Claim   claimCommand   `cmd:"" help:"Print a new one-time claim URL, while the NVR has no owner."`
 	Setup   setupCommand   `cmd:"" help:"First run without a browser: make the owner and the vault; prints JSON."`
 	Cameras camerasCommand `cmd:"" help:"List, add and remove cameras."`
+	CA      caCommand      `cmd:"" name:"ca" help:"The certificate authority of paired cameras."`
 	Clips   clipsCommand   `cmd:"" help:"List, export and salvage clips."`
 	Events  eventsCommand  `cmd:"" help:"List events."`
 	Users   usersCommand   `cmd:"" help:"List accounts and give back lost access."`

@@ -36,6 +36,7 @@ type Camera struct {
 	Skipped        []string    `json:"skipped" nullable:"false"`
 	Recording      Recording   `json:"recording"`
 	Usage          Usage       `json:"usage"`
+	Pairing        *Pairing    `json:"pairing" doc:"null for a camera that is not paired"`
 }
 
 // CameraState is the state of the line to a camera.
@@ -71,6 +72,7 @@ func camera(s nvr.CameraStatus) Camera {
 		Codecs: words(line.Codecs), Skipped: words(line.Skipped),
 		Recording: Recording{s.Recording.Active, s.Recording.Reason, s.Recording.Detail, idOrNull(s.Recording.Clip)},
 		Usage:     Usage{s.Usage.Bytes, s.Usage.Clips, orNull(s.Usage.Oldest)},
+		Pairing:   pairing(s.Pairing),
 	}
 }
 

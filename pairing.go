@@ -1,0 +1,87 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"cardea/web/api"
+	"cardea/web/console"
+)
+
+type camerasPair struct {
+	Address string `arg:"" help:"Where the camera agent is, such as 192.168.1.20 or 192.168.1.20:8322, or the text of its QR code." placeholder:"ADDR"`
+	Code    string `help:"The eight digits that the camera shows; not needed with a QR code's text." placeholder:"C"`
+	Name    string `help:"What people call it (default: what it calls itself)."`
+	Camera  string `help:"Pair this camera again, after a reset or with another device in its place. What it was paired with is revoked." placeholder:"ID"`
+	listing
+}
+
+func (c *camerasPair) Run(e *env) error {
+	return e.with(false, func(client *console.Client) error {
+		id, err := cameraID(e, client, c.Camera)
+		if err != nil {
+			return err
+		}
+		var added api.Camera
+		if err := client.Do(e.ctx, "POST", "/api/pairings", map[string]any{"address": c.Address, "code": c.Code, "name": c.Name, "camera": id}, &added); err != nil {
+			return err
+		}
+		if c.JSON {
+			return json.NewEncoder(e.stdout).Encode(cameraRow{added.ID, added.Name, added.URL, added.Trust, added.State.Phase, added.FPS, added.Bitrate})
+		}
+		_, err = fmt.Fprintln(e.stdout, added.ID)
+		return err
+	})
+}
+
+type camerasRevoke struct {
+	ID string `arg:"" help:"ID or name of a paired camera."`
+}
+
+func (c *camerasRevoke) Run(e *env) error {
+	return e.with(false, func(client *console.Client) error {
+		id, err := cameraID(e, client, c.ID)
+		if err != nil {
+			return err
+		}
+		return client.Do(e.ctx, "POST", "/api/cameras/"+id+"/revoke", nil, nil)
+	})
+}
+
+type caCommand struct {
+	Roll   caRoll   `cmd:"" help:"Replace the certificate authority of paired cameras; they follow by themselves as they are reached."`
+	Export caExport `cmd:"" help:"Print the certificates that paired cameras trust, in PEM."`
+}
+
+type caRoll struct {
+	Force bool `help:"Take the next step although cameras were not reached; those have to be paired again."`
+}
+
+func (c *caRoll) Run(e *env) error {
+	return e.with(false, func(client *console.Client) error {
+		var now api.DeviceAuthority
+		if err := client.Do(e.ctx, "POST", "/api/ca/devices", map[string]any{"force": c.Force}, &now); err != nil {
+			return err
+		}
+		if len(now.Waiting) > 0 {
+			fmt.Fprintf(e.stderr, "Waiting for: %s\n", strings.Join(now.Waiting, ", "))
+		}
+		_, err := fmt.Fprintln(e.stdout, now.Stage)
+		return err
+	})
+}
+
+type caExport struct{}
+
+func (caExport) Run(e *env) error {
+	return e.with(false, func(client *console.Client) error {
+		var now api.DeviceAuthority
+		if err := client.Get(e.ctx, "/api/ca/devices", nil, &now); err != nil {
+			return err
+		}
+		_, err := io.WriteString(e.stdout, now.Roots)
+		return err
+	})
+}
