@@ -17,7 +17,9 @@ import (
 )
 
 type doctorCommand struct {
+	About  string `arg:"" optional:"" enum:",network" default:"" help:"What to look at: network, or everything without it."`
 	Listen string `help:"Address that the NVR is to listen on." default:":8443" env:"CARDEA_LISTEN" placeholder:"ADDR"`
+	networkFlags
 }
 
 // finding is one thing that the doctor looked at.
@@ -37,6 +39,13 @@ func bad(advice, format string, args ...any) finding {
 
 // Run looks at everything and changes nothing. It exits 1 when something keeps the NVR from doing its work.
 func (c *doctorCommand) Run(e *env) error {
+	if c.About == "network" {
+		findings, err := c.network(e)
+		if err != nil {
+			return err
+		}
+		return e.report(findings)
+	}
 	findings := []finding{directory(e.dir()), clock(time.Now())}
 	if _, err := os.Stat(filepath.Join(e.dir(), store.FileName)); err == nil {
 		findings = append(findings, c.database(e)...)
@@ -44,6 +53,11 @@ func (c *doctorCommand) Run(e *env) error {
 		findings = append(findings, note("Start it with `cardea serve`, or name another directory with --data.", "There is no NVR in %s yet.", e.dir()))
 		findings = append(findings, port(c.Listen))
 	}
+	return e.report(findings)
+}
+
+// report prints findings. It ends the program with 1 when something is bad.
+func (e *env) report(findings []finding) error {
 	broken := false
 	for _, f := range findings {
 		broken = broken || f.level == "bad"

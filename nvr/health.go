@@ -17,7 +17,11 @@ func (n *NVR) Settings(ctx context.Context) (Settings, error) {
 		return Settings{}, err
 	}
 	days, err := n.logDays(ctx)
-	return Settings{RetentionDays: p.Days, RetentionBytes: p.Bytes, MinFreeBytes: p.MinFree, LogDays: days}, err
+	if err != nil {
+		return Settings{}, err
+	}
+	port, err := n.timePort(ctx)
+	return Settings{RetentionDays: p.Days, RetentionBytes: p.Bytes, MinFreeBytes: p.MinFree, LogDays: days, TimeServerPort: port}, err
 }
 
 // ChangeSettings changes them at once.
@@ -36,6 +40,11 @@ func (n *NVR) ChangeSettings(ctx context.Context, actor store.Actor, c SettingsC
 	}
 	if c.LogDays != nil {
 		if err := n.setLogDays(ctx, *c.LogDays); err != nil {
+			return Settings{}, err
+		}
+	}
+	if c.TimeServerPort != nil {
+		if err := n.setTimePort(ctx, *c.TimeServerPort); err != nil {
 			return Settings{}, err
 		}
 	}

@@ -234,6 +234,7 @@ func (c SettingsChange) words() string {
 	add("retention_bytes", c.RetentionBytes)
 	add("min_free_bytes", c.MinFreeBytes)
 	add("log_days", whole(c.LogDays))
+	add("time_server_port", whole(c.TimeServerPort))
 	return strings.Join(words, ", ")
 }
 

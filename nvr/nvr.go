@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"cardea/camera/pairing"
 	"cardea/nvr/backup"
 	"cardea/nvr/clock"
 	"cardea/nvr/recorder"
@@ -36,6 +37,8 @@ type Config struct {
 	// Dir is the data directory; the nightly backup takes DIR/keys from there.
 	Dir    string
 	BoxKey *vault.BoxKey
+	// Devices is the certificate authority of paired cameras; without one none can be paired or connected.
+	Devices DeviceAuthority
 	// Clock reads this machine's clocks; clock.System() when nil. Built is when the program was built: time before that
 	// is wrong for certain. It may be zero.
 	Clock clock.Source
@@ -59,6 +62,11 @@ type NVR struct {
 	logs     logs
 
 	change sync.Mutex // one use case that changes cameras or vaults at a time
+
+	pairer      pairing.NVR
+	pairing     sync.Mutex // one pairing at a time
+	rolling     sync.Mutex
+	wakeDevices chan struct{}
 
 	mu      sync.Mutex
 	runners map[store.ID]*runner
@@ -87,9 +95,10 @@ func Open(ctx context.Context, cfg Config) (*NVR, error) {
 	}
 	n := &NVR{
 		cfg: cfg, db: cfg.DB, log: cfg.Log, clock: clock.New(cfg.Clock, floor),
-		runners: map[store.ID]*runner{}, events: make(chan event, 256),
+		runners: map[store.ID]*runner{}, events: make(chan event, 256), wakeDevices: make(chan struct{}, 1),
 	}
 	n.alarms.now = n.clock.Now
+	n.pairer = pairing.NVR{Issuer: cfg.Devices, Now: n.clock.Now}
 	n.keeper = retention.New(retention.Config{DB: cfg.DB, Files: cfg.Clips, Now: n.clock.Now, Suspect: n.clock.Suspect, Log: cfg.Log})
 	n.backup = backup.New(backup.Config{DB: cfg.DB, Files: cfg.Clips, Dir: cfg.Dir, Now: n.clock.Now, Log: cfg.Log})
 	n.recorder = recorder.New(recorder.Config{
@@ -154,7 +163,9 @@ func (n *NVR) Run(ctx context.Context) error {
 	disk.Go(func() error { return n.recorder.Run(recording) })
 	disk.Go(func() error { return n.keeper.Run(ctx) })
 	disk.Go(func() error { return n.watchClock(ctx) })
+	disk.Go(func() error { return n.serveTime(ctx) })
 	disk.Go(func() error { return tuneHeap(ctx) })
+	disk.Go(func() error { return n.keepDevices(ctx) })
 	disk.Go(func() error { return n.backup.Run(ctx, n.backedUp) })
 	n.mu.Lock()
 	n.running = ctx

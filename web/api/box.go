@@ -57,10 +57,11 @@ type Settings struct {
 	RetentionBytes int64 `json:"retention_bytes" doc:"0 is as much as the disk holds"`
 	MinFreeBytes   int64 `json:"min_free_bytes" doc:"Kept free on the disk; 0 is the larger of 2 GiB and 5 %"`
 	LogDays        int   `json:"log_days" doc:"How long the contents of the logs' records are kept; the proofs stay"`
+	TimeServerPort int   `json:"time_server_port" doc:"UDP port where isolated cameras get the time; 0 is off"`
 }
 
 func settings(s nvr.Settings) Settings {
-	return Settings{s.RetentionDays, s.RetentionBytes, s.MinFreeBytes, s.LogDays}
+	return Settings{s.RetentionDays, s.RetentionBytes, s.MinFreeBytes, s.LogDays, s.TimeServerPort}
 }
 
 // Settings answers GET /api/settings.
@@ -79,6 +80,7 @@ type ChangeSettingsRequest struct {
 		RetentionBytes *int64 `json:"retention_bytes,omitempty" minimum:"0"`
 		MinFreeBytes   *int64 `json:"min_free_bytes,omitempty" minimum:"0"`
 		LogDays        *int   `json:"log_days,omitempty" minimum:"1" maximum:"3650"`
+		TimeServerPort *int   `json:"time_server_port,omitempty" minimum:"0" maximum:"65535"`
 	}
 }
 
@@ -86,7 +88,7 @@ type ChangeSettingsRequest struct {
 func (a *API) ChangeSettings(ctx context.Context, in *ChangeSettingsRequest) (*Body[Settings], error) {
 	b := in.Body
 	s, err := a.nvr.ChangeSettings(ctx, actor(ctx), nvr.SettingsChange{
-		RetentionDays: b.RetentionDays, RetentionBytes: b.RetentionBytes, MinFreeBytes: b.MinFreeBytes, LogDays: b.LogDays,
+		RetentionDays: b.RetentionDays, RetentionBytes: b.RetentionBytes, MinFreeBytes: b.MinFreeBytes, LogDays: b.LogDays, TimeServerPort: b.TimeServerPort,
 	})
 	if err != nil {
 		return nil, err
