@@ -245,6 +245,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/discovery": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Cameras found on the network and not added */
+        get: operations["get-discovery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/discovery/scan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Look for cameras at each address of a network */
+        post: operations["post-discovery-scan"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/events": {
         parameters: {
             query?: never;
@@ -288,6 +322,74 @@ export interface paths {
         };
         /** WebSocket with live video of many cameras */
         get: operations["get-live"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who did what, or what became of footage; newest first */
+        get: operations["get-log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/log/checkpoint": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The newest signed checkpoint of a log, for a witness to remember */
+        get: operations["get-log-checkpoint"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/log/proof": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** That a log goes on from an older checkpoint, or holds a record */
+        get: operations["get-log-proof"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/log/vkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The public key of a log */
+        get: operations["get-log-vkey"];
         put?: never;
         post?: never;
         delete?: never;
@@ -557,6 +659,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/log/{log}/checkpoint": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same checkpoint as a file of C2SP tlog-tiles, for followers */
+        get: operations["get-log-log-checkpoint"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/log/{log}/log.vkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same public key as a file */
+        get: operations["get-log-log-log-vkey"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/log/{log}/tile/*": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tiles and entry bundles of a log: commitments, no contents */
+        get: operations["get-log-log-tile-*"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/metrics": {
         parameters: {
             query?: never;
@@ -596,6 +749,7 @@ export interface components {
             since: string;
         };
         Backup: {
+            /** @description Relative to the data directory, or to the clips directory where there is another one */
             path: string;
         };
         BeginSetupRequestBody: {
@@ -707,6 +861,39 @@ export interface components {
             /** Format: date-time */
             since: string;
         };
+        Candidate: {
+            /** @description IP address, with the port where it can be paired */
+            address: string;
+            addresses: string[];
+            /** @description The identifier that the agent claims */
+            device: string | null;
+            /** @description A sentence where something does not fit */
+            doubt: string | null;
+            /** Format: date-time */
+            first_seen: string;
+            /** @description Stays the same while the device does; no ULID */
+            id: string;
+            /** Format: date-time */
+            last_seen: string;
+            model: string;
+            name: string;
+            /** @description Address of the ONVIF device service */
+            onvif: string | null;
+            /** @description Where our own camera agent can be paired, host:port */
+            pair: string | null;
+            /** @description The agent says that an NVR has it already */
+            paired: boolean;
+            /**
+             * @description The best that can be reached with it; it has none yet
+             * @enum {string}
+             */
+            trust: "paired" | "pinned" | "plain";
+            /** @description Stream address to try; null where only a look at the device can tell */
+            url: string | null;
+            urls: string[];
+            /** @description mdns, ws-discovery, scan */
+            via: string[];
+        };
         ChangeCameraRequestBody: {
             audio?: boolean;
             /** @description An empty text takes the pin away */
@@ -737,6 +924,8 @@ export interface components {
             vault?: string;
         };
         ChangeSettingsRequestBody: {
+            /** Format: int64 */
+            log_days?: number;
             /** Format: int64 */
             min_free_bytes?: number;
             /** Format: int64 */
@@ -930,6 +1119,78 @@ export interface components {
             uptime: number;
             version: string;
         };
+        LogCheckpoint: {
+            /** @description Signed note of C2SP tlog-checkpoint */
+            checkpoint: string;
+            /**
+             * Format: int64
+             * @description The contents of records below may be erased; their proofs stay
+             */
+            erased_before: number;
+            log: string;
+            /** @description Hash over all of them in base64 (RFC 9162, section 2.1.1) */
+            root: string;
+            /**
+             * Format: int64
+             * @description Records that the checkpoint covers
+             */
+            size: number;
+            /** @description Public key in the form of C2SP signed-note */
+            vkey: string;
+        };
+        LogEntry: {
+            action: string;
+            addr?: string;
+            agent?: string;
+            /** Format: int64 */
+            bytes?: number;
+            camera?: string;
+            /** @description As it was then */
+            camera_name?: string;
+            clip?: string;
+            detail?: string;
+            end?: string;
+            name?: string;
+            /** @description What it was done to, where that is no camera or clip */
+            object?: string;
+            /** @description Of a gap or a deletion */
+            reason?: string;
+            /** @enum {string} */
+            result?: "ok" | "refused";
+            /** @description owner, member, viewer, or console for a command on the machine */
+            role?: string;
+            /**
+             * Format: int64
+             * @description Its place in the log
+             */
+            seq: number;
+            sha256?: string;
+            /** @description Of the footage */
+            start?: string;
+            /** @description Of a clip: closed, torn or salvaged */
+            state?: string;
+            /** Format: date-time */
+            time: string;
+            /** @description ULID of the account */
+            user?: string;
+        };
+        LogKey: {
+            log: string;
+            vkey: string;
+        };
+        LogProof: {
+            /** @description In base64 */
+            hashes: string[];
+            /** @description Leaf hash of the record in base64 */
+            leaf?: string;
+            log: string;
+            /** Format: int64 */
+            old?: number;
+            /** Format: int64 */
+            seq?: number;
+            /** Format: int64 */
+            size: number;
+        };
         NewGrantRequestBody: {
             /** @enum {string} */
             kind: "passphrase" | "device";
@@ -991,6 +1252,10 @@ export interface components {
         ResetTOTPRequestBody: {
             name: string;
         };
+        ScanRequestBody: {
+            /** @description Private IPv4 network that the NVR is on, at most a /22, such as 192.168.1.0/24; all of them without it */
+            prefix?: string;
+        };
         Session: {
             /** Format: date-time */
             expires: string;
@@ -1000,6 +1265,11 @@ export interface components {
             user: components["schemas"]["User"];
         };
         Settings: {
+            /**
+             * Format: int64
+             * @description How long the contents of the logs' records are kept; the proofs stay
+             */
+            log_days: number;
             /**
              * Format: int64
              * @description Kept free on the disk; 0 is the larger of 2 GiB and 5 %
@@ -1683,6 +1953,12 @@ export interface operations {
         parameters: {
             query?: {
                 camera?: string;
+                /** @description Not before, RFC 3339 */
+                from?: string;
+                /** @description Before, RFC 3339 */
+                to?: string;
+                /** @description At most so many; 0 for the default of 1000 */
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -2184,11 +2460,154 @@ export interface operations {
             };
         };
     };
+    "get-discovery": {
+        parameters: {
+            query?: {
+                /** @description Seconds to listen before answering; the network is asked anew in any case */
+                wait?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Candidate"][] | null;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-discovery-scan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScanRequestBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Candidate"][] | null;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "get-events": {
         parameters: {
             query?: {
                 camera?: string;
                 kind?: string;
+                /** @description Not before, RFC 3339 */
+                from?: string;
+                /** @description Before, RFC 3339 */
+                to?: string;
+                /** @description At most so many; 0 for the default of 1000 */
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -2324,6 +2743,296 @@ export interface operations {
                 };
                 content: {
                     "application/octet-stream": unknown;
+                };
+            };
+        };
+    };
+    "get-log": {
+        parameters: {
+            query?: {
+                /** @description access (default) or footage */
+                log?: "access" | "footage";
+                camera?: string;
+                /** @description Name of an account */
+                user?: string;
+                action?: string;
+                /** @description Records with a smaller number only; 0 for the newest */
+                before?: number;
+                /** @description Not before, RFC 3339 */
+                from?: string;
+                /** @description Before, RFC 3339 */
+                to?: string;
+                /** @description At most so many; 0 for the default of 1000 */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogEntry"][] | null;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-log-checkpoint": {
+        parameters: {
+            query?: {
+                /** @description access (default) or footage */
+                log?: "access" | "footage";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogCheckpoint"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-log-proof": {
+        parameters: {
+            query?: {
+                /** @description access (default) or footage */
+                log?: "access" | "footage";
+                /** @description Prove that this record is in the log */
+                seq?: number;
+                /** @description Prove that the log of this size is the beginning of the one of size */
+                old?: number;
+                /** @description Of the log; 0 for that of the newest checkpoint */
+                size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogProof"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-log-vkey": {
+        parameters: {
+            query?: {
+                /** @description access (default) or footage */
+                log?: "access" | "footage";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogKey"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
                 };
             };
         };
@@ -3408,6 +4117,72 @@ export interface operations {
                 };
                 content: {
                     "text/plain": unknown;
+                };
+            };
+        };
+    };
+    "get-log-log-checkpoint": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                log: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": unknown;
+                };
+            };
+        };
+    };
+    "get-log-log-log-vkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                log: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": unknown;
+                };
+            };
+        };
+    };
+    "get-log-log-tile-*": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                log: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
                 };
             };
         };

@@ -9,7 +9,7 @@ const staleMilliseconds = 1200;
 /** Further behind the newest picture than this many seconds, the player jumps. */
 const jumpBehind = 1.2;
 /** Further behind than this, it plays a little faster until it has caught up. */
-const hurryBehind = 0.45;
+const hurryBehind = 0.35;
 
 export class LivePlayer implements Sink {
   phase = $state<Phase>('connecting');
@@ -113,7 +113,7 @@ export class LivePlayer implements Sink {
     const end = ranges.end(ranges.length - 1);
     const behind = end - video.currentTime;
     if (video.currentTime < begin || behind > jumpBehind) video.currentTime = Math.max(begin, end - 0.12);
-    else video.playbackRate = behind > hurryBehind ? 1.08 : 1;
+    else video.playbackRate = behind > hurryBehind ? 1.1 : 1;
     if (video.paused && !document.hidden) void video.play().catch(() => undefined);
     const first = ranges.start(0);
     if (video.currentTime - first > 20 && buffer.pending === 0) buffer.remove(first, video.currentTime - 8).catch(() => undefined);

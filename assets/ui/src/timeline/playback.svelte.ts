@@ -149,6 +149,8 @@ export class Playback {
     const answer = await get('/api/clips/{id}', { path: { id }, signal });
     if (!answer.ok) throw new Error(answer.problem?.detail ?? 'Stopped.');
     if (!answer.value.open) this.known.set(id, answer.value);
+    // It may have been completed, or cut off, since it was put on the screen.
+    if (this.clip?.id === id) this.clip = answer.value;
     return answer.value;
   }
 

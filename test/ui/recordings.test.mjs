@@ -1,0 +1,83 @@
+// Recordings that are not whole: one that is being written, one that a power cut tore, and the gap behind it.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { test } from 'node:test';
+import { binary, browse, fetchUnchecked, keep, Program, scratch, setUp, signIn, until } from './box.mjs';
+import { onScreen } from './picture.mjs';
+
+const password = 'seven quiet lanterns 42';
+const passphrase = 'lusab-babad-gutih-tugad-mudof';
+
+test('open and torn clips play, and a gap says why', async (t) => {
+  const cameras = new Program('demo', '--data', scratch(t, 'cameras'), '--listen', '127.0.0.1:0');
+  t.after(() => cameras.stop());
+  const camera = await cameras.says(/url=(rtsp:\/\/\S+front-door)/);
+  const dir = scratch(t, 'nvr');
+  const owner = setUp(dir, password, passphrase);
+  const listen = `127.0.0.1:${20_000 + (process.pid % 20_000)}`;
+  let box = new Program('serve', '--data', dir, '--listen', listen);
+  t.after(() => box.stop());
+  const origin = await box.says(/Address:\s+(https:\S+)/);
+  const healthy = () => until('the box', () => fetchUnchecked(`${origin}/healthz`).then(String).catch(() => ''));
+  await healthy();
+  const run = (...args) => execFileSync(binary, [...args, '--data', dir], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const clips = () => JSON.parse(run('clips', 'list', '--json'));
+  run('cameras', 'add', '--name', 'Porch', camera);
+
+  const page = await browse(t, { certificate: await fetchUnchecked(`${origin}/ca.pem`) });
+  await page.goto(`${origin}/timeline`);
+  await signIn(page, password, owner.secret);
+  await page.getByRole('button', { name: 'Vault locked' }).click();
+  await page.getByLabel('Vault passphrase', { exact: true }).fill(passphrase);
+  await page.getByRole('button', { name: 'Unlock', exact: true }).click();
+  await page.getByRole('button', { name: 'Vault open' }).waitFor();
+  const lane = page.getByTestId('lane').first();
+  const video = page.getByTestId('playback');
+  const position = async () => Number(await page.getByTestId('position').getAttribute('data-wall'));
+
+  const click = async (wall) => {
+    await page.getByRole('button', { name: '10 min' }).click();
+    const [from, to, width] = await lane.evaluate((l) => [Number(l.dataset.from), Number(l.dataset.to), l.clientWidth]);
+    await lane.click({ position: { x: (width * (wall - from)) / (to - from), y: 17 } });
+    const picture = await until('a picture', async () => ((await video.evaluate((v) => v.readyState >= 2 && v.currentTime > 0)) ? onScreen(video) : undefined));
+    const slack = (to - from) / width + 1500;
+    assert.ok(picture.wall > wall - slack && picture.wall < wall + slack + 10_000, `clicked ${wall}, shows ${picture.wall}`);
+    return picture;
+  };
+
+  await t.test('a clip that is being written', async () => {
+    const open = await until('15 seconds in an open clip', () => clips().find((c) => c.open && Date.parse(c.end) - Date.parse(c.start) > 15_000), 90);
+    await lane.locator('.span').first().waitFor();
+    const begun = await click(Date.parse(open.start) + 8000);
+    // It goes on into what was not yet written when it was opened.
+    await until('what came later', async () => (await position()) > begun.wall + 12_000 && (await onScreen(video))?.number > begun.number + 200, 90);
+  });
+
+  let torn;
+  await t.test('a clip that was cut off', async () => {
+    await until('20 seconds in an open clip', () => clips().find((c) => c.open && Date.parse(c.end) - Date.parse(c.start) > 20_000), 150);
+    box.process.kill('SIGKILL');
+    await box.exited;
+    await new Promise((r) => setTimeout(r, 4000));
+    box = new Program('serve', '--data', dir, '--listen', listen);
+    await healthy();
+    torn = await until('a torn clip', () => clips().find((c) => c.torn));
+    await until('a later recording', () => clips().find((c) => c.start > torn.end && c.end > c.start), 90);
+    await until('it on the lane', async () => (await lane.locator('.span').count()) >= 2, 90);
+    await click(Date.parse(torn.end) - 10_000);
+    await page.getByText('Cut off').waitFor();
+  });
+
+  await t.test('the gap behind it is jumped, and told with its reason', async () => {
+    await until('the recording after the gap', async () => (await position()) > Date.parse(torn.end) + 3000, 60);
+    await page.getByText(/Skipped \d+ s without recordings/).waitFor();
+    assert.ok((await onScreen(video)).wall > Date.parse(torn.end) + 1000);
+    await page.getByTestId('day-list').getByText(/restarted/).first().waitFor();
+    await keep(page, 'gap');
+    await lane.focus();
+    await page.keyboard.press('PageDown');
+    await until('the keyboard moves it', async () => (await position()) < Date.parse(torn.end), 30);
+  });
+
+  assert.deepEqual(page.complaints.filter((c) => !/WebSocket|ERR_CONNECTION|Failed to load/.test(c)), []);
+});
