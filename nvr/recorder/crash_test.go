@@ -132,6 +132,9 @@ func TestKill(t *testing.T) {
 					continue
 				}
 				numbers := pictures(t, db, files, id, clip)
+				if len(numbers) == 0 {
+					continue // its first part reaches beyond its first chunk
+				}
 				consecutive(t, numbers, len(numbers))
 				last, n = numbers[len(numbers)-1], n+1
 			}
