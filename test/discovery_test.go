@@ -175,3 +175,116 @@ func TestDiscoverTwenty(t *testing.T) {
 		}
 	}
 }
+
+// TestScan looks for cameras that announce nothing, over the API of a running NVR.
+func TestScan(t *testing.T) {
+	l := lab.New(t)
+	nvr, quiet, secure, onvif, web := l.Host("nvr"), l.Host("quiet"), l.Host("secure"), l.Host("onvif"), l.Host("web")
+	serveOn(t, quiet, 8554)
+	secure.Start("sh", script(t, "tls_rtsp.sh"), t.TempDir())
+	onvif.Start("/usr/bin/python3", script(t, "onvif_time.py")).WaitOutput(t, "ready")
+	listenOn(t, web, 80) // open, and no camera
+	b, err := box.New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve := nvr.Start(b.Binary, "serve", "--data", b.Dir, "--listen", ":8443")
+	serve.WaitOutput(t, "Certificate")
+	scan := func(prefix string) (int, string) {
+		t.Helper()
+		out, err := nvr.Exec("curl", "-s", "--unix-socket", filepath.Join(b.Dir, "cardea.sock"), "-w", "\n%{http_code}", "-H", "Content-Type: application/json",
+			"-d", `{"prefix":"`+prefix+`"}`, "http://cardea/api/discovery/scan")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.TrimSpace(string(out))
+		at := strings.LastIndexByte(text, '\n')
+		status, _ := strconv.Atoi(text[at+1:])
+		return status, text[:at]
+	}
+	for prefix, sentence := range map[string]string{
+		"192.168.0.0/16": "too large", "8.8.8.0/24": "no private network", "10.0.0.0/24": "not on the network", "fd77:0:0:77::/120": "Only IPv4", "x": "192.168.1.0/24",
+	} {
+		if status, text := scan(prefix); status != 422 || !strings.Contains(text, sentence) {
+			t.Errorf("%s: %d %s", prefix, status, text)
+		}
+	}
+	var text string
+	for deadline := time.Now().Add(time.Minute); ; {
+		var status int
+		if status, text = scan(""); status != 200 {
+			t.Fatalf("%d %s", status, text)
+		}
+		if strings.Contains(text, quiet.Addr().String()) && strings.Contains(text, secure.Addr().String()) && strings.Contains(text, onvif.Addr().String()) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not all are found: %s", text)
+		}
+	}
+	var list []struct {
+		Address, Trust string
+		URL, ONVIF     *string
+		Via            []string
+	}
+	if err := json.Unmarshal([]byte(text), &list); err != nil || len(list) != 3 {
+		t.Fatalf("%v %s", err, text)
+	}
+	for _, c := range list {
+		ok := slices.Equal(c.Via, []string{"scan"})
+		switch c.Address {
+		case quiet.Addr().String():
+			ok = ok && c.Trust == "plain" && c.URL != nil && *c.URL == "rtsp://"+c.Address+":8554"
+		case secure.Addr().String():
+			ok = ok && c.Trust == "pinned" && c.URL != nil && *c.URL == "rtsps://"+c.Address+":322"
+		case onvif.Addr().String():
+			ok = ok && c.Trust == "plain" && c.ONVIF != nil && *c.ONVIF == "http://"+c.Address+":80/onvif/device_service"
+		default:
+			ok = false
+		}
+		if !ok {
+			t.Errorf("%+v in %s", c, text)
+		}
+	}
+	serve.Stop()
+}
+
+// TestHostName resolves the NVR's name by avahi and by python-zeroconf, and starts a second NVR of the same name.
+func TestHostName(t *testing.T) {
+	l := lab.New(t)
+	first, second, laptop := l.Host("first"), l.Host("second"), l.Host("laptop")
+	start := func(on *lab.Host) *lab.Process {
+		b, err := box.New(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := on.Start(b.Binary, "serve", "--data", b.Dir, "--listen", ":8443")
+		p.WaitOutput(t, "Certificate")
+		return p
+	}
+	one := start(first)
+	resolve := func(ok func(string) bool) {
+		t.Helper()
+		var out []byte
+		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+			if out, _ = laptop.Exec("/usr/bin/python3", script(t, "resolve.py"), laptop.Addr().String(), "cardea.local"); ok(string(out)) {
+				return
+			}
+		}
+		t.Fatalf("cardea.local resolves to %q\n%s", out, one.Output())
+	}
+	resolve(func(text string) bool {
+		return strings.Contains(text, first.Addr().String()) && strings.Contains(text, "8443")
+	})
+	out, err := laptop.Exec("sh", script(t, "avahi_resolve.sh"), "cardea.local")
+	if err != nil || !strings.Contains(string(out), first.Addr().String()) {
+		t.Errorf("avahi: %v %s", err, out)
+	}
+	two := start(second)
+	two.WaitOutput(t, "another machine on this network has this name")
+	resolve(func(text string) bool {
+		return strings.Contains(text, first.Addr().String()) && !strings.Contains(text, second.Addr().String())
+	})
+	one.Stop()
+	two.Stop()
+}
