@@ -49,8 +49,8 @@ type box struct {
 	prefix string // of the paths of clips in listings
 }
 
-// open builds the parts in order; Close undoes it in reverse. clips may be empty: then it is DATA/clips.
-func open(ctx context.Context, dir, clips string, log *slog.Logger) (_ *box, err error) {
+// open builds the parts in order; Close undoes it in reverse. clips may be empty: then it is DATA/clips. name is the stable host name.
+func open(ctx context.Context, dir, clips, name string, log *slog.Logger) (_ *box, err error) {
 	b := &box{dir: dir}
 	defer func() {
 		if err != nil {
@@ -82,7 +82,7 @@ func open(ctx context.Context, dir, clips string, log *slog.Logger) (_ *box, err
 	if b.nvr, err = nvr.Open(ctx, nvr.Config{Devices: devices, DB: b.db, Clips: b.clips, Dir: b.dir, BoxKey: b.key, Log: log.With("part", "nvr")}); err != nil {
 		return nil, err
 	}
-	b.people, err = auth.New(auth.Config{DB: b.db, Seal: b.key, Now: b.now, Log: log.With("part", "auth")})
+	b.people, err = auth.New(auth.Config{DB: b.db, Seal: b.key, Name: name, Now: b.now, Log: log.With("part", "auth")})
 	return b, err
 }
 
@@ -160,7 +160,7 @@ func (e *env) connect(create bool) (client *console.Client, close func() error, 
 
 func (e *env) connectHere(dir string) (*console.Client, func() error, error) {
 	quiet := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	b, err := open(e.ctx, dir, lastUsed, quiet)
+	b, err := open(e.ctx, dir, lastUsed, defaultName, quiet)
 	if err != nil {
 		return nil, nil, err
 	}

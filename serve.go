@@ -42,7 +42,7 @@ type runner interface {
 // beside, where it is not nil, makes one more part, such as the virtual cameras of the demo.
 func (c *serveCommand) serve(e *env, dir string, beside func(*box) (runner, error)) (err error) {
 	nvr.Tune()
-	b, err := open(e.ctx, dir, c.Clips, e.log)
+	b, err := open(e.ctx, dir, c.Clips, c.Name[0], e.log)
 	if err != nil {
 		return err
 	}

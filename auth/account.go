@@ -178,6 +178,9 @@ func (p *People) Change(ctx context.Context, actor store.Actor, id store.ID, c U
 	case err != nil:
 		return User{}, fmt.Errorf("change the account: %w", err)
 	}
+	if actor.Role == console().Role {
+		p.alert(ctx, "The account "+row.Name+" was changed on the console.")
+	}
 	row, err = p.byID(ctx, id)
 	return person(row), err
 }
@@ -205,6 +208,9 @@ func (p *People) remove(ctx context.Context, actor store.Actor, row store.User) 
 		return fmt.Errorf("delete the account: %w", err)
 	}
 	p.cfg.Log.InfoContext(ctx, "account deleted", "user", row.Name)
+	if actor.Role == console().Role {
+		p.alert(ctx, "The account "+row.Name+" was removed on the console.")
+	}
 	return nil
 }
 

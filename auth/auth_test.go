@@ -353,12 +353,12 @@ func TestEndSessions(t *testing.T) {
 	if len(list) != 4 || list[0].ID != last.Session.ID {
 		t.Fatalf("sessions %+v", list)
 	}
-	ok(t, b.EndSession(t.Context(), last.User.ID, list[3].ID))
-	want(t, b.EndSession(t.Context(), last.User.ID, list[3].ID), NotFound)
-	want(t, b.EndSession(t.Context(), store.ID{1}, list[2].ID), NotFound)
+	ok(t, b.EndSession(t.Context(), console(), last.User.ID, list[3].ID))
+	want(t, b.EndSession(t.Context(), console(), last.User.ID, list[3].ID), NotFound)
+	want(t, b.EndSession(t.Context(), console(), store.ID{1}, list[2].ID), NotFound)
 	_, _, err = b.Session(t.Context(), tokens[0])
 	want(t, err, Denied)
-	ok(t, b.EndSessions(t.Context(), last.User.ID, tokens[3]))
+	ok(t, b.EndSessions(t.Context(), console(), last.User.ID, tokens[3]))
 	_, _, err = b.Session(t.Context(), tokens[1])
 	want(t, err, Denied)
 	if _, _, err = b.Session(t.Context(), tokens[3]); err != nil {

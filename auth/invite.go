@@ -66,6 +66,9 @@ func (p *People) Invite(ctx context.Context, actor store.Actor, name string, rol
 	case err != nil:
 		return Invitation{}, "", fmt.Errorf("store the invitation: %w", err)
 	}
+	if actor.Role == console().Role {
+		p.alert(ctx, "An invitation for "+name+" ("+string(role)+") was made on the console.")
+	}
 	return invitation(row), strings.ToLower(plain32.EncodeToString(b)), nil
 }
 

@@ -31,6 +31,15 @@ func (p *People) noteSignIn(ctx context.Context, user store.User, from Client, r
 	return p.note(ctx, a)
 }
 
+// noteEnd records that somebody ends sessions, their own or another person's.
+func (p *People) noteEnd(ctx context.Context, actor store.Actor, of store.ID) error {
+	row, err := p.byID(ctx, of)
+	if err != nil {
+		return err
+	}
+	return p.note(ctx, store.Access{Action: "session.end", Actor: actor, Object: row.Name})
+}
+
 // noteSignOut records the end of a session that somebody asks for. One that is over already is none.
 func (p *People) noteSignOut(ctx context.Context, hash []byte) error {
 	row, user, err := p.cfg.DB.Session(ctx, hash)

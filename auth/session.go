@@ -262,13 +262,16 @@ func (p *People) Sessions(ctx context.Context, userID store.ID) ([]Session, erro
 }
 
 // EndSession ends one session of a user by the ID that Sessions lists. NotFound where the user has no such one.
-func (p *People) EndSession(ctx context.Context, userID store.ID, id string) error {
+func (p *People) EndSession(ctx context.Context, actor store.Actor, userID store.ID, id string) error {
 	rows, err := p.cfg.DB.Sessions(ctx, userID)
 	if err != nil {
 		return fmt.Errorf("list sessions: %w", err)
 	}
 	for _, row := range rows {
 		if session(row).ID == id {
+			if err := p.noteEnd(ctx, actor, userID); err != nil {
+				return err
+			}
 			if err := p.cfg.DB.EndSession(ctx, row.IDHash); err != nil {
 				return fmt.Errorf("end a session: %w", err)
 			}
@@ -280,8 +283,11 @@ func (p *People) EndSession(ctx context.Context, userID store.ID, id string) err
 }
 
 // EndSessions ends every session of a user, except the one of token where that is not empty.
-func (p *People) EndSessions(ctx context.Context, userID store.ID, token string) error {
+func (p *People) EndSessions(ctx context.Context, actor store.Actor, userID store.ID, token string) error {
 	except, _ := parseSession(token)
+	if err := p.noteEnd(ctx, actor, userID); err != nil {
+		return err
+	}
 	if _, err := p.cfg.DB.EndSessions(ctx, userID, except); err != nil {
 		return fmt.Errorf("end sessions: %w", err)
 	}

@@ -25,6 +25,9 @@ func (p *People) Fresh(s Session) bool {
 	return since >= 0 && since < p.cfg.StepUp
 }
 
+// FreshUntil is when a session stops being fresh.
+func (p *People) FreshUntil(s Session) time.Time { return s.Verified.Add(p.cfg.StepUp) }
+
 // StepUp makes a session fresh for sensitive acts (see Fresh). The session goes on under a new secret; the old one is dead. Wrong
 // proofs count like failed sign-ins.
 func (p *People) StepUp(ctx context.Context, token string, proof Proof, from Client) (SignedIn, error) {

@@ -80,6 +80,9 @@ func (p *People) NewToken(ctx context.Context, actor store.Actor, name string, w
 	if row, err = p.cfg.DB.AddToken(ctx, row); err != nil {
 		return Token{}, "", fmt.Errorf("store the token: %w", err)
 	}
+	if actor.Role == console().Role {
+		p.alert(ctx, "The token "+name+" was made on the console.")
+	}
 	row.UserName = actor.Name
 	return token(row), tokenPrefix + base64.RawURLEncoding.EncodeToString(b), nil
 }

@@ -178,11 +178,7 @@ func (p *People) Remove(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.remove(ctx, console(), row); err != nil {
-		return err
-	}
-	p.alert(ctx, "The account "+row.Name+" was removed on the console.")
-	return nil
+	return p.remove(ctx, console(), row)
 }
 
 func (p *People) byName(ctx context.Context, name string) (store.User, error) {

@@ -100,10 +100,10 @@ func TestLimiter(t *testing.T) {
 		t.Error("no pardon after a second")
 	}
 	// A flood from many addresses does not grow the table.
-	for i := range 3 * addressesKept {
+	for i := range 3 * keysKept {
 		l.allow(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
 	}
-	if n := len(l.young) + len(l.old); n > addressesKept {
+	if n := len(l.young) + len(l.old); n > keysKept {
 		t.Errorf("%d buckets", n)
 	}
 	if network(netip.MustParseAddr("2001:db8::1")) != network(netip.MustParseAddr("2001:db8::2")) {

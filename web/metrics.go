@@ -12,6 +12,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"cardea/nvr"
+	"cardea/web/caller"
 )
 
 // page is a page of figures in Prometheus's text format, version 0.0.4.
@@ -41,6 +42,8 @@ func (s *Server) metrics(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	who := caller.From(c.UserContext())
+	cameras = slices.DeleteFunc(cameras, func(cam nvr.CameraStatus) bool { return !who.Sees(cam.Camera.ID) })
 	stats := s.cfg.NVR.Stats()
 	var p page
 	p.one("cardea_recorded_bytes_total", "counter", "Bytes of sealed clips written since the start.", float64(stats.Bytes))

@@ -18,13 +18,16 @@ func humaConfig(version string) huma.Config {
 				Title:   "Cardea",
 				Version: version,
 				Description: "The API of a Cardea NVR. Sign in with POST /api/session; the cookie it sets is the session. " +
-					"Methods that change something need an Origin equal to the host. Errors are problem documents (RFC 9457). " +
+					"Methods that change something need an Origin equal to the host. Programs use an API token instead of both, " +
+					"within its scopes (x-scope). Errors are problem documents (RFC 9457); their type is step-up-required where the person has to " +
+					"prove once more who they are (x-step-up), and approval-required where a second owner has to agree. " +
 					"x-role names the least role that may use an operation.",
 			},
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
 					"session": {Type: "apiKey", In: "cookie", Name: api.SessionCookie},
+					"token":   {Type: "http", Scheme: "bearer", Description: "An API token, as POST /api/tokens makes them"},
 				},
 			},
 		},

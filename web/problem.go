@@ -43,6 +43,14 @@ func (s *Server) explain(method, path string, err error) error {
 		}
 		return err
 	}
+	var waits *auth.NeedsApproval
+	if errors.As(err, &waits) {
+		id := waits.Request.String()
+		return &huma.ErrorModel{
+			Type: "approval-required", Status: http.StatusForbidden, Title: "A second owner has to approve", Detail: waits.Error(),
+			Errors: []*huma.ErrorDetail{{Location: approvalLocation, Message: id, Value: id}},
+		}
+	}
 	status, detail := http.StatusInternalServerError, ""
 	var coded *store.Error
 	var routing *fiber.Error
@@ -77,8 +85,11 @@ func aboutCamera(err *api.CameraError) error {
 	return p
 }
 
-// fingerprintLocation marks the one error detail whose value is ours and not the client's.
-const fingerprintLocation = "body.fingerprint"
+// These mark the error details whose value is ours and not the client's: the key of a camera, the id of a request for approval.
+const (
+	fingerprintLocation = "body.fingerprint"
+	approvalLocation    = "approval"
+)
 
 func refusal(code auth.Code) int {
 	switch code {
@@ -176,7 +187,7 @@ func (s *Server) recover(c *fiber.Ctx) (err error) {
 func hideValues(_ huma.Context, _ string, v any) (any, error) {
 	if p, ok := v.(*huma.ErrorModel); ok {
 		for _, e := range p.Errors {
-			if e.Location != fingerprintLocation || e.Message != e.Value {
+			if e.Location != fingerprintLocation && e.Location != approvalLocation || e.Message != e.Value {
 				e.Value = nil
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gofiber/fiber/v2"
 
+	"cardea/auth"
 	"cardea/web/caller"
 )
 
@@ -23,13 +24,44 @@ type route struct {
 	handler handler
 }
 
-// handler mounts a route's function on the server, after its guard.
-type handler func(s *Server, r route)
+// handler is how a route is answered, and what its guard asks for beside the role.
+type handler struct {
+	// mount puts the function on the server, after the guard.
+	mount func(s *Server, r route)
+	// stepUp wants a person who proved lately who they are.
+	stepUp bool
+	// person shuts programs with a token out.
+	person bool
+	// scope is what a token needs; empty for the one that goes with method and role.
+	scope auth.Scope
+}
+
+// stepUp marks an act that a signed-in person has to confirm by proving once more who they are.
+func stepUp(h handler) handler { h.stepUp = true; return h }
+
+// person marks what programs have no business with: sessions, factors, tokens.
+func person(h handler) handler { h.person = true; return h }
+
+// media marks a route that gives or takes pictures and sound.
+func media(h handler) handler { h.scope = auth.ScopeMedia; return h }
+
+// need is the scope that a token needs for a route. What nobody thought of needs the widest one that its role has.
+func (r route) need() auth.Scope {
+	switch {
+	case r.handler.scope != "":
+		return r.handler.scope
+	case r.role >= caller.Owner || r.handler.stepUp:
+		return auth.ScopeAdmin
+	case r.method == http.MethodGet:
+		return auth.ScopeRead
+	}
+	return auth.ScopeControl
+}
 
 // mount puts a route and its guard in front of it into the router.
 func (s *Server) mount(r route) {
 	s.fiber.Add(r.method, fiberPath(r.path), s.guard(r))
-	r.handler(s, r)
+	r.handler.mount(s, r)
 }
 
 // fiberPath turns {name} into :name.
@@ -40,12 +72,16 @@ func (s *Server) operation(r route) huma.Operation {
 		OperationID: strings.ToLower(r.method) + strings.NewReplacer("/", "-", ".", "-", "{", "", "}", "").Replace(strings.TrimPrefix(r.path, "/api")),
 		Method:      r.method, Path: r.path, Summary: r.summary,
 		MaxBodyBytes: bodyLimit,
-		Extensions:   map[string]any{"x-role": r.role.String()},
+		Extensions:   map[string]any{"x-role": r.role.String(), "x-step-up": r.handler.stepUp},
 		Errors:       []int{http.StatusTooManyRequests},
 	}
 	if r.role > caller.Anyone {
 		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
 		op.Security = []map[string][]string{{"session": {}}}
+		if !r.handler.person {
+			op.Extensions["x-scope"] = string(r.need())
+			op.Security = append(op.Security, map[string][]string{"token": {}})
+		}
 	}
 	if strings.Contains(r.path, "{") {
 		op.Errors = append(op.Errors, http.StatusNotFound)
@@ -56,7 +92,7 @@ func (s *Server) operation(r route) huma.Operation {
 // call is a JSON route: huma decodes and checks the input, fn does the work with one call below, huma encodes.
 // status is that of success.
 func call[I, O any](status int, fn func(context.Context, *I) (*O, error)) handler {
-	return func(s *Server, r route) {
+	return handler{mount: func(s *Server, r route) {
 		op := s.operation(r)
 		op.DefaultStatus = status
 		huma.Register(s.huma, op, func(ctx context.Context, in *I) (*O, error) {
@@ -66,12 +102,12 @@ func call[I, O any](status int, fn func(context.Context, *I) (*O, error)) handle
 			}
 			return out, nil
 		})
-	}
+	}}
 }
 
 // raw is a route whose answer is no JSON of huma's. mediaType is that of success.
 func raw(status int, mediaType string, fn fiber.Handler) handler {
-	return func(s *Server, r route) {
+	return handler{mount: func(s *Server, r route) {
 		s.fiber.Add(r.method, fiberPath(r.path), fn)
 		if r.method == http.MethodGet && status == http.StatusOK {
 			s.fiber.Add(http.MethodHead, fiberPath(r.path), s.guard(r), fn)
@@ -92,5 +128,5 @@ func raw(status int, mediaType string, fn fiber.Handler) handler {
 			}
 		}
 		s.huma.OpenAPI().AddOperation(&op)
-	}
+	}}
 }

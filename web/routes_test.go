@@ -75,8 +75,11 @@ func TestRoles(t *testing.T) {
 	for _, r := range f.server.routes() {
 		path := strings.NewReplacer("{id}", id, "{grant}", id, "/*", "/live").Replace(r.path)
 		for _, role := range []caller.Role{caller.Anyone, caller.Viewer, caller.Member, caller.Owner} {
-			if r.method+r.path == "DELETE/api/session" && role != caller.Anyone {
-				continue // would end the walk
+			switch r.method + r.path {
+			case "DELETE/api/session", "POST/api/session/step-up": // would end the walk; would be a wrong proof
+				if role != caller.Anyone {
+					continue
+				}
 			}
 			f.server.limiter = newLimiter(f.server.cfg.Now)
 			var body any

@@ -73,6 +73,7 @@ type Server struct {
 	cfg      Config
 	log      *slog.Logger
 	limiter  *limiter
+	limits   limits
 	fiber    *fiber.App
 	socket   *fasthttp.Server
 	huma     huma.API
@@ -92,11 +93,11 @@ func New(cfg Config) *Server {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, limiter: newLimiter(cfg.Now), started: cfg.Now()}
+	s := &Server{cfg: cfg, log: cfg.Log, limiter: newLimiter(cfg.Now), limits: newLimits(cfg.Now), started: cfg.Now()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.api = api.New(api.Config{
 		NVR: cfg.NVR, Auth: cfg.Auth, CA: authority(cfg.CA), Discovery: cfg.Discovery, Name: cfg.Names[0], Version: cfg.Version, Started: s.started, Now: cfg.Now,
-		ClipsPrefix: cfg.ClipsPrefix, ClaimURL: s.claimURL,
+		ClipsPrefix: cfg.ClipsPrefix, ClaimURL: s.claimURL, InviteURL: s.inviteURL,
 	})
 	s.playback = playback.New(playback.Config{NVR: cfg.NVR, Auth: cfg.Auth, Log: cfg.Log})
 	s.fiber = fiber.New(fiber.Config{

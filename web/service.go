@@ -72,3 +72,6 @@ func (s *Server) replaceTorn(c *fiber.Ctx) error {
 
 // claimURL is where a token claims the NVR; the token stands behind the # and reaches no log.
 func (s *Server) claimURL(token string) string { return s.cfg.BaseURL() + "/claim#" + token }
+
+// inviteURL is where a token makes an account.
+func (s *Server) inviteURL(token string) string { return s.cfg.BaseURL() + "/invite#" + token }

@@ -33,6 +33,8 @@ type Config struct {
 	Now func() time.Time
 	// ClaimURL is the address at which a token claims the NVR.
 	ClaimURL func(token string) string
+	// InviteURL is the address at which a token makes an account.
+	InviteURL func(token string) string
 }
 
 // API has one method for each JSON route. It has no state of its own.
@@ -59,6 +61,37 @@ type ByID struct {
 }
 
 func actor(ctx context.Context) store.Actor { return caller.From(ctx).Actor() }
+
+// see refuses a camera that the caller does not see, in the words for one that is not there.
+func see(ctx context.Context, camera store.ID) error {
+	if !caller.From(ctx).Sees(camera) {
+		return store.Errorf(store.NotFound, "there is no camera %s", camera)
+	}
+	return nil
+}
+
+// each calls list for the camera asked for, or, where none is and the caller does not see all, for each that they see.
+func each[T any](ctx context.Context, camera store.ID, list func(store.ID) ([]T, error)) ([]T, error) {
+	sight := caller.From(ctx).Sight
+	if camera != (store.ID{}) {
+		if err := see(ctx, camera); err != nil {
+			return nil, err
+		}
+		return list(camera)
+	}
+	if sight.All() {
+		return list(camera)
+	}
+	var all []T
+	for _, id := range sight.Cameras() {
+		some, err := list(id)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
 
 // optionalID reads an identifier that may be missing.
 func optionalID(text string) (store.ID, error) {

@@ -3,11 +3,13 @@ package api
 import (
 	"context"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"cardea/camera/rtsp"
 	"cardea/nvr"
 	"cardea/store"
+	"cardea/web/caller"
 )
 
 // Camera is a camera with its state.
@@ -82,6 +84,8 @@ func (a *API) Cameras(ctx context.Context, _ *None) (*Body[[]Camera], error) {
 	if err != nil {
 		return nil, err
 	}
+	who := caller.From(ctx)
+	all = slices.DeleteFunc(all, func(s nvr.CameraStatus) bool { return !who.Sees(s.Camera.ID) })
 	return answer(list(all, camera)), nil
 }
 
@@ -89,6 +93,9 @@ func (a *API) Cameras(ctx context.Context, _ *None) (*Body[[]Camera], error) {
 func (a *API) Camera(ctx context.Context, in *ByID) (*Body[Camera], error) {
 	id, err := store.ParseID(in.ID)
 	if err != nil {
+		return nil, err
+	}
+	if err := see(ctx, id); err != nil {
 		return nil, err
 	}
 	s, err := a.nvr.Camera(ctx, id)
@@ -216,6 +223,9 @@ func (a *API) CameraHealth(ctx context.Context, in *ByID) (*Body[CameraHealth], 
 	if err != nil {
 		return nil, err
 	}
+	if err := see(ctx, id); err != nil {
+		return nil, err
+	}
 	h, err := a.nvr.CameraHealth(ctx, id)
 	if err != nil {
 		return nil, err
@@ -240,6 +250,9 @@ type RecordRequest struct {
 func (a *API) Record(ctx context.Context, in *RecordRequest) (*Body[Event], error) {
 	id, err := store.ParseID(in.ID)
 	if err != nil {
+		return nil, err
+	}
+	if err := see(ctx, id); err != nil {
 		return nil, err
 	}
 	e, err := a.nvr.Record(ctx, actor(ctx), id, time.Duration(in.Body.Seconds)*time.Second)

@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"time"
 
+	"cardea/auth"
 	"cardea/nvr"
 	"cardea/store"
+	"cardea/web/caller"
 )
 
 // Clip is one recording.
@@ -61,11 +64,15 @@ func (a *API) Clips(ctx context.Context, in *ClipsRequest) (*Body[[]Clip], error
 	if err != nil {
 		return nil, err
 	}
-	all, err := a.nvr.Clips(ctx, store.ClipQuery{Camera: id, From: in.From, To: in.To, Limit: in.or(1000)})
+	limit := in.or(1000)
+	all, err := each(ctx, id, func(camera store.ID) ([]nvr.Clip, error) {
+		return a.nvr.Clips(ctx, store.ClipQuery{Camera: camera, From: in.From, To: in.To, Limit: limit})
+	})
 	if err != nil {
 		return nil, err
 	}
-	return answer(list(all, a.clip)), nil
+	slices.SortStableFunc(all, func(x, y nvr.Clip) int { return x.Start.Compare(y.Start) })
+	return answer(list(all[:min(len(all), limit)], a.clip)), nil
 }
 
 // ClipDetail is a clip with all that a player needs.
@@ -95,6 +102,9 @@ func (a *API) Clip(ctx context.Context, in *ByID) (*Body[ClipDetail], error) {
 	c, err := a.nvr.Clip(ctx, id)
 	if err != nil {
 		return nil, err
+	}
+	if !caller.From(ctx).Sees(c.Camera) {
+		return nil, store.Errorf(store.NotFound, "there is no clip %s", id)
 	}
 	return answer(ClipDetail{
 		Clip: a.clip(c), Vault: c.Vault.String(), MIME: c.MIME, HeaderBytes: c.HeaderBytes, InitBytes: c.InitBytes, Complete: c.Complete(),
@@ -128,11 +138,18 @@ func (a *API) Events(ctx context.Context, in *EventsRequest) (*Body[[]Event], er
 	if err != nil {
 		return nil, err
 	}
-	all, err := a.nvr.Events(ctx, store.EventQuery{Camera: id, Kind: in.Kind, From: in.From, To: in.To, Limit: in.or(1000)})
+	limit := in.or(1000)
+	all, err := each(ctx, id, func(camera store.ID) ([]store.Event, error) {
+		return a.nvr.Events(ctx, store.EventQuery{Camera: camera, Kind: in.Kind, From: in.From, To: in.To, Limit: limit})
+	})
 	if err != nil {
 		return nil, err
 	}
-	return answer(list(all, event)), nil
+	if caller.From(ctx).Role < caller.Owner {
+		all = slices.DeleteFunc(all, func(e store.Event) bool { return slices.Contains(e.Labels, auth.EventLabel) })
+	}
+	slices.SortStableFunc(all, func(x, y store.Event) int { return y.Start.Compare(x.Start) })
+	return answer(list(all[:min(len(all), limit)], event)), nil
 }
 
 func event(e store.Event) Event {
@@ -200,6 +217,9 @@ const bucketsByDefault = 1500
 func (a *API) Timeline(ctx context.Context, in *TimelineRequest) (*Body[Timeline], error) {
 	id, err := store.ParseID(in.Camera)
 	if err != nil {
+		return nil, err
+	}
+	if err := see(ctx, id); err != nil {
 		return nil, err
 	}
 	step := time.Duration(in.Step) * time.Second

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"cardea/auth"
 	"cardea/nvr"
 	"cardea/store"
 )
@@ -80,6 +81,49 @@ func (a *API) ResetTOTP(ctx context.Context, in *ResetTOTPRequest) (*Body[Enrolm
 		return nil, err
 	}
 	return answer(enrolment(e)), nil
+}
+
+// AddUserRequest describes an account that works at once.
+type AddUserRequest struct {
+	Body struct {
+		Name     string    `json:"name" maxLength:"400"`
+		Password string    `json:"password" maxLength:"4096"`
+		Role     string    `json:"role" enum:"owner,member,viewer"`
+		Cameras  *[]string `json:"cameras,omitempty" nullable:"true" doc:"The cameras that the person sees; null is all"`
+	}
+}
+
+// AddUser answers POST /api/console/users.
+func (a *API) AddUser(ctx context.Context, in *AddUserRequest) (*Body[Enrolment], error) {
+	s, err := sight(in.Body.Cameras)
+	if err != nil {
+		return nil, err
+	}
+	u, e, err := a.auth.Add(ctx, in.Body.Name, in.Body.Password, auth.Role(in.Body.Role))
+	if err == nil && !s.All() {
+		_, err = a.auth.Change(ctx, actor(ctx), u.ID, auth.UserChange{Sight: &s})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return answer(enrolment(e)), nil
+}
+
+// ConsoleTokenRequest describes a token of somebody.
+type ConsoleTokenRequest struct {
+	NewTokenRequest
+	User string `query:"user" required:"true" maxLength:"26" doc:"Whose"`
+}
+
+// ConsoleToken answers POST /api/console/tokens.
+func (a *API) ConsoleToken(ctx context.Context, in *ConsoleTokenRequest) (*Body[NewToken], error) {
+	id, err := store.ParseID(in.User)
+	if err != nil {
+		return nil, err
+	}
+	of := actor(ctx)
+	of.User = id
+	return a.addToken(ctx, of, &in.NewTokenRequest)
 }
 
 // Backup is a sealed copy of the database and the certificate authority.

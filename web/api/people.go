@@ -18,6 +18,8 @@ type Setup struct {
 	Claimed bool   `json:"claimed" doc:"An owner exists"`
 	LAN     bool   `json:"lan" doc:"The caller is on the local network, where a claim is possible"`
 	Name    string `json:"name" doc:"The stable host name of this NVR"`
+	// Passkeys is about the name that the browser opened.
+	Passkeys bool `json:"passkeys" doc:"A passkey can be used under this name"`
 }
 
 // SetupState answers GET /api/setup.
@@ -27,7 +29,7 @@ func (a *API) SetupState(ctx context.Context, _ *None) (*Body[Setup], error) {
 		return nil, err
 	}
 	who := caller.From(ctx)
-	return answer(Setup{claimed, who.Role == caller.Console || a.auth.OnLAN(who.Addr), a.cfg.Name}), nil
+	return answer(Setup{claimed, who.Role == caller.Console || a.auth.OnLAN(who.Addr), a.cfg.Name, a.auth.PasskeysPossible(who.Host)}), nil
 }
 
 // Enrolment is shown once.
@@ -159,6 +161,10 @@ type WhoAmI struct {
 	User    User      `json:"user"`
 	Expires time.Time `json:"expires"`
 	Vaults  []Vault   `json:"vaults" nullable:"false"`
+	// Cameras and the others say what the app may offer.
+	Cameras          *[]string  `json:"cameras" doc:"The cameras that the caller sees; null is all"`
+	VerifiedUntil    *time.Time `json:"verified_until" doc:"Sensitive acts go on until then without another proof; null for a token"`
+	PasskeysPossible bool       `json:"passkeys_possible" doc:"false where the NVR was opened by its address"`
 }
 
 // Session answers GET /api/session.
@@ -168,7 +174,14 @@ func (a *API) Session(ctx context.Context, _ *None) (*Body[WhoAmI], error) {
 	if err != nil {
 		return nil, err
 	}
-	return answer(WhoAmI{User{ID: who.UserID.String(), Name: who.Name, Role: who.Role.String()}, who.Expires, vaults}), nil
+	me := WhoAmI{
+		User: User{ID: who.UserID.String(), Name: who.Name, Role: who.Role.String()}, Expires: who.Expires, Vaults: vaults, Cameras: cameras(who.Sight),
+		PasskeysPossible: a.auth.PasskeysPossible(who.Host),
+	}
+	if who.Session.ID != "" {
+		me.VerifiedUntil = orNull(a.auth.FreshUntil(who.Session))
+	}
+	return answer(me), nil
 }
 
 // SignedOut is an answer that takes the cookie away.
@@ -182,13 +195,4 @@ func (a *API) SignOut(ctx context.Context, _ *None) (*SignedOut, error) {
 		return nil, err
 	}
 	return &SignedOut{cookie("", time.Unix(0, 0), -1)}, nil
-}
-
-// Users answers GET /api/users.
-func (a *API) Users(ctx context.Context, _ *None) (*Body[[]User], error) {
-	all, err := a.auth.Users(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return answer(list(all, user)), nil
 }

@@ -1,6 +1,6 @@
 // Package caller says who asks: the noun that the guard of package web puts into each request's context and that
-// every handler below web reads from it. It holds no permission logic but the order of the roles; whether a
-// person may touch one camera or clip is decided by nvr and auth on the loaded object.
+// every handler below web reads from it. It holds no permission logic but the order of the roles; which cameras
+// a person sees is auth's to say, and every handler asks for the object it has loaded.
 package caller
 
 import (
@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"cardea/auth"
 	"cardea/store"
 )
 
@@ -67,6 +68,27 @@ type Caller struct {
 	Token string
 	// Expires is when the session ends by itself.
 	Expires time.Time
+	// Session is the session of a person; zero for a token, a stranger and the console.
+	Session auth.Session
+	// Key is the API token that speaks for the person; zero where they are here themselves.
+	Key auth.Token
+	// Device names the session or token in tables of this process; empty for a stranger and the console.
+	Device string
+	// Sight is which cameras the caller sees; nothing for a stranger.
+	Sight auth.Sight
+	// Host is the Host header, which was checked to be one of ours.
+	Host string
+	// Alive reports whether the caller may still do what the guard allowed, for what goes on after the request; nil for a stranger and
+	// the console.
+	Alive func(context.Context) (bool, error)
+}
+
+// Sees reports whether the caller sees a camera, with everything that comes from it. What a caller does not see is not there: 404.
+func (c Caller) Sees(camera store.ID) bool { return c.Sight.Sees(camera) }
+
+// Be makes the caller the person of an account.
+func (c *Caller) Be(u auth.User) {
+	c.Role, c.UserID, c.Name, c.Sight = ParseRole(string(u.Role)), u.ID, u.Name, u.Sight
 }
 
 type key struct{}

@@ -19,7 +19,17 @@ func (p *Playback) ClipData(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	clip, err := p.nvr.OpenClip(c.UserContext(), caller.From(c.UserContext()).Actor(), id)
+	who := caller.From(c.UserContext())
+	if !who.Sight.All() { // looked at before opening it, which goes down in the access log
+		row, err := p.nvr.Clip(c.UserContext(), id)
+		if err != nil {
+			return err
+		}
+		if !who.Sees(row.Camera) {
+			return store.Errorf(store.NotFound, "there is no clip %s", id)
+		}
+	}
+	clip, err := p.nvr.OpenClip(c.UserContext(), who.Actor(), id)
 	if err != nil {
 		return err
 	}

@@ -182,6 +182,9 @@ func (s *socket) handle(ctx context.Context, r request) error {
 		return s.tell(notice{Type: "error", ID: r.ID, Detail: "This quality is not offered."})
 	}
 	camera, err := store.ParseID(r.Camera)
+	if err == nil && !s.who.Sees(camera) {
+		err = store.Errorf(store.NotFound, "there is no camera %s", camera)
+	}
 	var viewer *live.Viewer
 	if err == nil {
 		viewer, err = s.p.nvr.Watch(ctx, s.who.Actor(), camera, live.Config{Headroom: liveHeader})

@@ -57,9 +57,8 @@ func (p *Playback) Sockets() int {
 }
 
 func (p *Playback) signedIn(ctx context.Context, who caller.Caller) bool {
-	_, _, err := p.auth.Session(ctx, who.Token)
-	var refused *auth.Error
-	return err == nil || !errors.As(err, &refused) // a busy index ends nobody's session
+	alive, err := who.Alive(ctx)
+	return alive || err != nil // a busy index ends nobody's session
 }
 
 // sentence is what a client may read of an error.
@@ -83,16 +82,16 @@ type sockets struct {
 func (s *sockets) take(who caller.Caller) (release func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open[who.Token] >= socketsPerSession {
+	if s.open[who.Device] >= socketsPerSession {
 		return nil, store.Errorf(store.Conflict, "this sign-in has %d live views open; close one", socketsPerSession)
 	}
-	s.open[who.Token]++
+	s.open[who.Device]++
 	s.wait.Add(1)
 	return sync.OnceFunc(func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.open[who.Token]--; s.open[who.Token] == 0 {
-			delete(s.open, who.Token)
+		if s.open[who.Device]--; s.open[who.Device] == 0 {
+			delete(s.open, who.Device)
 		}
 		s.wait.Done()
 	}), nil
