@@ -85,34 +85,24 @@ type walk struct {
 	number  int
 	name    string
 	batch   []record // read ahead
-	read    int64    // the number after the last one read
-	end     bool     // nothing is left to read
 	missing []int64
-	count   int
 }
 
-// next gives the record numbered seq, or false when there is none.
+// next gives the record numbered seq, or false when there is none. Numbers are asked for in order.
 func (w *walk) next(ctx context.Context, seq int64) (r record, found bool, err error) {
-	for {
-		for len(w.batch) > 0 && w.batch[0].seq < seq {
-			w.batch = w.batch[1:]
-		}
-		if len(w.batch) > 0 || w.end {
-			break
-		}
+	for len(w.batch) > 0 && w.batch[0].seq < seq {
+		w.batch = w.batch[1:]
+	}
+	if len(w.batch) == 0 { // also when there was none a moment ago: an NVR that runs appends
 		const size = 1000
 		err := w.each(ctx, func(row *sql.Rows) error {
 			var r record
 			err := row.Scan(&r.seq, &r.at, &r.action, &r.camera, &r.clip, &r.salt, &r.text)
 			w.batch = append(w.batch, r)
 			return err
-		}, `SELECT seq, at, action, camera, clip, salt, record FROM log_record WHERE log = ? AND seq >= ? ORDER BY seq LIMIT ?`, w.number, max(seq, w.read), size)
+		}, `SELECT seq, at, action, camera, clip, salt, record FROM log_record WHERE log = ? AND seq >= ? ORDER BY seq LIMIT ?`, w.number, seq, size)
 		if err != nil {
 			return r, false, err
-		}
-		w.end = len(w.batch) < size
-		if len(w.batch) > 0 {
-			w.read = w.batch[len(w.batch)-1].seq + 1
 		}
 	}
 	if len(w.batch) == 0 || w.batch[0].seq != seq {
