@@ -34,6 +34,7 @@ type grammar struct {
 	Demo    demoCommand    `cmd:"" help:"Run an NVR with two virtual cameras, for a first look."`
 	Claim   claimCommand   `cmd:"" help:"Print a new one-time claim URL, while the NVR has no owner."`
 	Setup   setupCommand   `cmd:"" help:"First run without a browser: make the owner and the vault; prints JSON."`
+	Camera  cameraCommand  `cmd:"" help:"Run the camera agent: pictures of this machine, or of an old camera, for a paired NVR."`
 	Cameras camerasCommand `cmd:"" help:"List, add and remove cameras."`
 	CA      caCommand      `cmd:"" name:"ca" help:"The certificate authority of paired cameras."`
 	Clips   clipsCommand   `cmd:"" help:"List, export and salvage clips."`

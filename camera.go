@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/skip2/go-qrcode"
+	"golang.org/x/sync/errgroup"
+
+	"cardea/camera/agent"
+	"cardea/camera/discovery"
+	"cardea/camera/pairing"
+)
+
+// defaultCamera is where a camera agent keeps what it is.
+const defaultCamera = "/var/lib/cardea/camera"
+
+// sourceWithin bounds the wait for a source's first picture.
+const sourceWithin = 30 * time.Second
+
+type cameraCommand struct {
+	Source      string `help:"Where the pictures come from: test:, a media file, rtsp(s)://… (an old camera), libcamera:." default:"test:" env:"CARDEA_SOURCE" placeholder:"URI"`
+	Listen      string `help:"Address to listen on." default:":8322" env:"CARDEA_LISTEN" placeholder:"ADDR"`
+	Name        string `help:"What the camera calls itself (default: the host name)." env:"CARDEA_NAME" placeholder:"NAME"`
+	Fingerprint string `help:"SHA-256 of the public key (SPKI) of an old camera at rtsps://, in hex." placeholder:"F"`
+	QR          bool   `help:"Show the QR code also where the output is no terminal." name:"qr"`
+	Quiet       bool   `help:"Do not announce the camera on the network (mDNS)." env:"CARDEA_QUIET"`
+	Reset       bool   `help:"Make the camera new and end: it forgets its NVR and its key."`
+}
+
+// Run serves a camera until SIGTERM.
+func (c *cameraCommand) Run(e *env) (err error) {
+	dir := e.data
+	if dir == "" {
+		dir = defaultCamera
+	}
+	unlock, err := lockCamera(dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if c.Reset {
+		return pairing.Reset(dir)
+	}
+	pin, err := hex.DecodeString(strings.ReplaceAll(c.Fingerprint, ":", ""))
+	if err != nil || len(pin) != 0 && len(pin) != 32 {
+		return usageError("a fingerprint is 64 hexadecimal digits")
+	}
+	id, err := cameraName(dir)
+	if err != nil {
+		return err
+	}
+	name := c.Name
+	if name == "" {
+		name, _ = os.Hostname() // without one it is called Camera
+	}
+	if name == "" {
+		name = "Camera"
+	}
+	ln, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("%w; choose another address with --listen, such as --listen :8323", err)
+	}
+	at := addresses(ln.Addr(), []string{name})
+	host := strings.TrimPrefix(at[0], "https://")
+	camera, err := pairing.OpenCamera(pairing.CameraConfig{
+		Dir: dir, Name: name, Model: "Cardea " + versionText(), Log: e.log.With("part", "pairing"),
+		OnCode:  func(code pairing.Code) { c.show(e.stdout, host, code) },
+		OnAlert: func(text string) { e.log.Warn(text) },
+	}, ln)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	looking, done := context.WithTimeout(e.ctx, sourceWithin)
+	source, err := agent.Connect(looking, c.Source, pin, e.log.With("part", "source"))
+	done()
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	server, err := agent.Open(agent.Config{
+		Listener: camera.Media(), Streams: []agent.Stream{{Path: "camera", Source: source}}, Log: e.log.With("part", "rtsp"),
+	})
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	fmt.Fprintf(e.stdout, "Cardea %s serves the camera %q\nAddress: %s\n", versionText(), name, host)
+	if camera.Paired() {
+		fmt.Fprintln(e.stdout, "Paired.")
+	}
+	g, ctx := errgroup.WithContext(e.ctx)
+	g.Go(func() error { return camera.Run(ctx) })
+	g.Go(func() error { return server.Run(ctx) })
+	if port := ln.Addr().(*net.TCPAddr).Port; !c.Quiet {
+		g.Go(func() error {
+			return discovery.AnnounceCamera(ctx, name, id, "Cardea", port, camera.Paired, e.log.With("part", "mdns"))
+		})
+	}
+	if err := g.Wait(); err != nil && e.ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// show prints a new code; the zero one says that the camera is paired.
+func (c *cameraCommand) show(out io.Writer, host string, code pairing.Code) {
+	if code.Digits == "" {
+		fmt.Fprintln(out, "Paired.")
+		return
+	}
+	var text strings.Builder
+	if c.QR || terminal(out) {
+		// The lowest level of correction makes the smallest picture; a screen has no dirt.
+		if qr, err := qrcode.New("cardea-pair://"+host+"/"+code.Token, qrcode.Low); err == nil {
+			text.WriteString(qr.ToSmallString(false))
+		}
+	}
+	fmt.Fprintf(&text, "Activation code: %s (for ten minutes)\n", code.Text())
+	_, _ = io.WriteString(out, text.String()) // a console that is gone shows no code
+}
+
+// terminal says whether people see what is written.
+func terminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// lockCamera makes the directory of a camera and keeps other processes out of it.
+func lockCamera(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the camera's directory: %w; choose another one with --data", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("another camera agent works on %s; stop it first, or choose another directory with --data", dir), f.Close())
+	}
+	return func() { _ = f.Close() }, nil
+}
+
+// cameraName is a random name by which the camera is told from others on the network. It is public and proves nothing.
+func cameraName(dir string) (string, error) {
+	path := filepath.Join(dir, "id")
+	if data, err := os.ReadFile(path); err == nil && len(data) >= 16 {
+		return strings.TrimSpace(string(data)), nil
+	}
+	id := make([]byte, 8)
+	if _, err := rand.Read(id); err != nil {
+		return "", err
+	}
+	text := hex.EncodeToString(id)
+	return text, os.WriteFile(path, []byte(text+"\n"), 0o600)
+}
