@@ -167,7 +167,7 @@ func (n *NVR) tendLogs(ctx context.Context) error {
 	if n.clock.Suspect() || n.clock.Behind() {
 		return nil // a wrong clock must not erase anything
 	}
-	return n.eraseLogs(ctx, now)
+	return errors.Join(n.eraseLogs(ctx, now), n.tendShares(ctx))
 }
 
 // eraseLogs erases the contents of records that are older than the owner wants them kept.
@@ -266,6 +266,20 @@ func (n *NVR) noteViewing(ctx context.Context, actor store.Actor, action string,
 	}
 	l.seen[key] = now
 	return nil
+}
+
+// WatchEnded records how long a live view lasted. It is about what has happened, so nothing waits for it and nothing is refused.
+func (n *NVR) WatchEnded(actor store.Actor, camera store.ID, began time.Time) {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	if err := n.note(ctx, actor, "live.end", store.Access{Camera: camera, Start: began, End: n.clock.Now()}); err != nil {
+		n.log.WarnContext(ctx, "the end of a live view is not recorded", "error", err)
+	}
+}
+
+// Denied records that somebody who is known tried what their role does not allow; the same again within a minute is one record.
+func (n *NVR) Denied(ctx context.Context, actor store.Actor, what string) error {
+	return n.noteViewing(ctx, actor, "denied", liveGap, store.Access{Object: what, Refused: true})
 }
 
 // LogView is a log for a person: its newest checkpoint and key.
