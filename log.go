@@ -14,6 +14,7 @@ import (
 type logCommand struct {
 	List       logList       `cmd:"" help:"List records of a log, oldest first. Reading them is recorded too."`
 	Checkpoint logCheckpoint `cmd:"" help:"Print the signed checkpoint of a log, to keep elsewhere for cardea verify --checkpoint."`
+	Syslog     logSyslog     `cmd:"" help:"Send both logs to a syslog collector over TLS; without an address, say how that goes."`
 }
 
 type logList struct {
@@ -94,5 +95,36 @@ func (c *logCheckpoint) Run(e *env) error {
 		}
 		_, err := fmt.Fprint(e.stdout, now.Checkpoint)
 		return err
+	})
+}
+
+type logSyslog struct {
+	Address string `arg:"" optional:"" help:"host:port of the collector, or off."`
+	CA      string `name:"ca" help:"File with the certificate of the collector's authority, PEM." placeholder:"FILE"`
+	Pin     string `help:"SHA-256 of the collector's public key in hex, in place of an authority." placeholder:"HEX"`
+}
+
+func (c *logSyslog) Run(e *env) error {
+	return e.with(false, func(client *console.Client) error {
+		var now api.Syslog
+		if c.Address == "" {
+			if err := client.Get(e.ctx, "/api/log/syslog", nil, &now); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintln(e.stdout, strings.TrimSpace(fmt.Sprintf("%s %s, %d records behind. %s", now.State, dash(now.Address), now.Behind, now.Detail)))
+			return err
+		}
+		settings := map[string]any{"address": c.Address, "pin": c.Pin}
+		if c.Address == "off" {
+			settings["address"] = ""
+		}
+		if c.CA != "" {
+			ca, err := os.ReadFile(c.CA)
+			if err != nil {
+				return err
+			}
+			settings["ca"] = string(ca)
+		}
+		return client.Do(e.ctx, "PUT", "/api/log/syslog", settings, &now)
 	})
 }

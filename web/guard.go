@@ -28,6 +28,9 @@ func (s *Server) guard(r route) fiber.Handler {
 			return err
 		}
 		if who.Role < r.role {
+			if err := s.cfg.NVR.Denied(s.ctx, who.Actor(), r.method+" "+r.path); err != nil {
+				return err
+			}
 			if r.role == caller.Console {
 				return problem(fiber.StatusForbidden, "Only the `cardea` command on the machine itself may do this.")
 			}

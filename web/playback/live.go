@@ -189,13 +189,17 @@ func (s *socket) handle(ctx context.Context, r request) error {
 	if err == nil {
 		viewer, err = s.p.nvr.Watch(ctx, s.who.Actor(), camera, live.Config{Headroom: liveHeader})
 	}
+	began := s.p.nvr.Now()
 	if err != nil {
 		return s.tell(notice{Type: "error", ID: r.ID, Detail: s.p.sentence(err)})
 	}
 	sub, stop := context.WithCancel(ctx)
 	s.subs[r.ID] = stop
 	s.g.Go(func() error {
-		defer viewer.Close()
+		defer func() {
+			viewer.Close()
+			s.p.nvr.WatchEnded(s.who.Actor(), camera, began)
+		}()
 		return ignoreEnd(sub, s.pump(sub, r.ID, viewer))
 	})
 	s.g.Go(func() error { return ignoreEnd(sub, s.watchState(sub, r.ID, camera)) })
