@@ -93,8 +93,8 @@ func (s *Server) program(who caller.Caller, text string) (caller.Caller, error) 
 
 // bearer is the token of a program (RFC 6750, 2.1).
 func bearer(c *fiber.Ctx) (string, bool) {
-	scheme, text, ok := strings.Cut(c.Get(fiber.HeaderAuthorization), " ")
-	return strings.TrimSpace(text), ok && strings.EqualFold(scheme, "Bearer")
+	scheme, text, _ := strings.Cut(c.Get(fiber.HeaderAuthorization), " ")
+	return strings.TrimSpace(text), strings.EqualFold(scheme, "Bearer")
 }
 
 // conditions are what a route asks for beside the role.

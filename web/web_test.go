@@ -47,7 +47,7 @@ type fixture struct {
 	transport *http.Transport
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t *testing.T, edit ...func(*auth.Config)) *fixture {
 	t.Helper()
 	ctx := context.Background()
 	log := slog.New(slog.NewTextHandler(testWriter{t}, nil))
@@ -62,7 +62,11 @@ func newFixture(t *testing.T) *fixture {
 	t.Cleanup(func() { check(t, root.Close()) })
 	recorder, err := nvr.Open(ctx, nvr.Config{DB: db, Clips: root, Dir: dir, BoxKey: key, Log: log})
 	check(t, err)
-	people, err := auth.New(auth.Config{DB: db, Seal: key, Log: log, Hash: auth.Argon2{MemoryKiB: 64, Passes: 1, Lanes: 1}})
+	accounts := auth.Config{DB: db, Seal: key, Log: log, Name: "cardea.local", Hash: auth.Argon2{MemoryKiB: 64, Passes: 1, Lanes: 1}}
+	for _, e := range edit {
+		e(&accounts)
+	}
+	people, err := auth.New(accounts)
 	check(t, err)
 	authority, err := ca.OpenWeb(ca.Config{Dir: filepath.Join(dir, "keys"), Log: log})
 	check(t, err)
