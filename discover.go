@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -18,7 +19,10 @@ import (
 // discoverWait is how long `cameras discover` listens.
 const discoverWait = 3 * time.Second
 
-type camerasDiscover struct{ listing }
+type camerasDiscover struct {
+	Scan string `help:"Also ask each address of a private network that this machine is on, at most a /22; all of them for \"all\"." placeholder:"NETWORK"`
+	listing
+}
 
 // foundRow is a candidate in a listing.
 type foundRow struct {
@@ -46,15 +50,33 @@ func (c *camerasDiscover) Run(e *env) error {
 	return c.print(e, rows, "NAME MODEL ADDRESS VIA TRUST", lines)
 }
 
-func (c *camerasDiscover) find(e *env) ([]api.Candidate, error) {
+func (c *camerasDiscover) find(e *env) (found []api.Candidate, err error) {
 	client, err := console.Dial(e.ctx, e.dir())
-	if err == nil {
-		defer client.Close()
-		var found []api.Candidate
-		return found, client.Get(e.ctx, "/api/discovery", console.Query{"wait": fmt.Sprint(int(discoverWait.Seconds()))}, &found)
+	if errors.Is(err, console.ErrNotRunning) {
+		return c.look(e)
 	}
-	if !errors.Is(err, console.ErrNotRunning) {
+	if err != nil {
 		return nil, err
+	}
+	defer client.Close()
+	if c.Scan != "" {
+		if err := client.Do(e.ctx, "POST", "/api/discovery/scan", map[string]string{"prefix": strings.TrimPrefix(c.Scan, "all")}, &found); err != nil {
+			return nil, err
+		}
+	}
+	found = nil
+	err = client.Get(e.ctx, "/api/discovery", console.Query{"wait": fmt.Sprint(int(discoverWait.Seconds()))}, &found)
+	return found, err
+}
+
+// look finds cameras without an NVR.
+func (c *camerasDiscover) look(e *env) ([]api.Candidate, error) {
+	var network netip.Prefix
+	if c.Scan != "" && c.Scan != "all" {
+		var err error
+		if network, err = netip.ParsePrefix(c.Scan); err != nil {
+			return nil, usageError("a network looks like 192.168.1.0/24")
+		}
 	}
 	ctx, stop := context.WithCancel(e.ctx)
 	defer stop()
@@ -65,9 +87,13 @@ func (c *camerasDiscover) find(e *env) ([]api.Candidate, error) {
 	case <-ctx.Done():
 	case <-time.After(discoverWait):
 	}
+	var err error
+	if c.Scan != "" {
+		err = look.Scan(ctx, network)
+	}
 	found := look.Candidates()
 	stop()
-	return api.Found(found), g.Wait()
+	return api.Found(found), errors.Join(err, g.Wait())
 }
 
 // presence makes the NVR answer for its name and announces its web app, so that a browser and our agents find it.

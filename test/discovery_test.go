@@ -247,6 +247,19 @@ func TestScan(t *testing.T) {
 		}
 	}
 	serve.Stop()
+	// The same by the command, without an NVR.
+	for deadline := time.Now().Add(time.Minute); ; {
+		out, err := nvr.Exec(b.Binary, "cameras", "discover", "--scan", nvr.Addr().String()+"/24", "--data", t.TempDir())
+		if err != nil {
+			t.Fatalf("%v %s", err, out)
+		}
+		if strings.Contains(string(out), quiet.Addr().String()+" ") && strings.Contains(string(out), secure.Addr().String()+" ") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the command's scan does not find all: %s", out)
+		}
+	}
 }
 
 // TestHostName resolves the NVR's name by avahi and by python-zeroconf, and starts a second NVR of the same name.

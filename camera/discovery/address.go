@@ -3,12 +3,13 @@ package discovery
 import (
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 )
 
 // virtual are the names of interfaces that lead to containers, virtual machines and tunnels: no camera is there.
-var virtual = []string{"docker", "br-", "veth", "virbr", "vnet", "cni", "flannel", "cali", "podman", "lxc", "lxd", "tun", "tap", "wg", "tailscale", "zt", "ppp"}
+var virtual = []string{"docker", "veth", "virbr", "vnet", "cni", "flannel", "cali", "podman", "lxc", "lxd", "tun", "tap", "wg", "tailscale", "zt", "ppp"}
 
 // LANInterfaces lists the interfaces on which a camera can be: up, able to multicast, neither loopback nor tunnel nor bridge of
 // containers.
@@ -20,9 +21,12 @@ func LANInterfaces() ([]net.Interface, error) {
 	return slices.DeleteFunc(all, func(i net.Interface) bool {
 		const need = net.FlagUp | net.FlagRunning | net.FlagMulticast
 		return i.Flags&need != need || i.Flags&(net.FlagLoopback|net.FlagPointToPoint) != 0 ||
-			slices.ContainsFunc(virtual, func(p string) bool { return strings.HasPrefix(i.Name, p) })
+			dockerBridge.MatchString(i.Name) || slices.ContainsFunc(virtual, func(p string) bool { return strings.HasPrefix(i.Name, p) })
 	}), nil
 }
+
+// dockerBridge is the name that Docker gives the bridge of a network; br-lan and its like are real.
+var dockerBridge = regexp.MustCompile(`^br-[0-9a-f]{12}$`)
 
 // OnLink gives the private networks that an interface is on: IPv4 of RFC 1918, IPv6 of fc00::/7 and fe80::/10. The address in
 // each prefix is the interface's own.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/grandcat/zeroconf"
 	"github.com/miekg/dns"
@@ -50,13 +51,18 @@ func kindOf(service string) string {
 	return ""
 }
 
+// askFor is how long zeroconf stays after it has asked. It reads every packet of the network once for each service, without limits, so
+// it should not stay for a flood.
+const askFor = 250 * time.Millisecond
+
 // drainMost is how many answers a round takes before it ends early. zeroconf keeps what it gave out, so this bounds its memory.
 const drainMost = 1000
 
-// browse has zeroconf ask for all services until ctx ends. A round is fresh each time: zeroconf reports every instance once and
-// never its end. Its entries are only counted. They do not say who sent them, and the first answer under a name hides all others
+// browse has zeroconf ask for all services once. A round is fresh each time: zeroconf reports every instance once and never its end. Its entries are only counted. They do not say who sent them, and the first answer under a name hides all others
 // under it, so somebody who answers first could hide a camera. What counts is heard by the segments, with its sender (hearMDNS).
 func (d *Discovery) browse(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, askFor)
+	defer cancel()
 	var interfaces []net.Interface
 	for _, s := range d.current() {
 		interfaces = append(interfaces, s.iface)

@@ -66,7 +66,7 @@ func Look(ctx context.Context, s Scene) []Finding {
 	}
 	if s.TimePort == 0 {
 		if slices.ContainsFunc(places, func(p placed) bool { return !p.gateway }) {
-			out = append(out, Finding{Note, "The time server is off, so cameras without internet have no clock to follow.", "Switch it on in the settings (time_server_port, 123 or, without rights, one above 1023)."})
+			out = append(out, Finding{Note, "The time server is off, so cameras without internet have no clock to follow.", "Switch it on in the settings, under Time for cameras: port 123 or, without rights, one above 1023."})
 		}
 	} else {
 		out = append(out, Finding{OK, fmt.Sprintf("The time server listens on port %d. Enter this machine's address as the NTP server in each camera.", s.TimePort), ""})
