@@ -33,6 +33,7 @@ type cameraCommand struct {
 	Listen      string `help:"Address to listen on." default:":8322" env:"CARDEA_LISTEN" placeholder:"ADDR"`
 	Name        string `help:"What the camera calls itself (default: the host name)." env:"CARDEA_NAME" placeholder:"NAME"`
 	Fingerprint string `help:"SHA-256 of the public key (SPKI) of an old camera at rtsps://, in hex." placeholder:"F"`
+	TPM         string `help:"Keep the key in this TPM 2.0: a device such as /dev/tpmrm0, or a socket. For cameras that are paired from now on." name:"tpm" env:"CARDEA_TPM" placeholder:"PATH"`
 	QR          bool   `help:"Show the QR code also where the output is no terminal." name:"qr"`
 	Quiet       bool   `help:"Do not announce the camera on the network (mDNS)." env:"CARDEA_QUIET"`
 	Reset       bool   `help:"Make the camera new and end: it forgets its NVR and its key."`
@@ -73,8 +74,12 @@ func (c *cameraCommand) Run(e *env) (err error) {
 	}
 	at := addresses(ln.Addr(), []string{name})
 	host := strings.TrimPrefix(at[0], "https://")
+	var keys pairing.Keys = pairing.FileKeys{}
+	if c.TPM != "" {
+		keys = &agent.TPM{Path: c.TPM}
+	}
 	camera, err := pairing.OpenCamera(pairing.CameraConfig{
-		Dir: dir, Name: name, Model: "Cardea " + versionText(), Log: e.log.With("part", "pairing"),
+		Dir: dir, Keys: keys, Name: name, Model: "Cardea " + versionText(), Log: e.log.With("part", "pairing"),
 		OnCode:  func(code pairing.Code) { c.show(e.stdout, host, code) },
 		OnAlert: func(text string) { e.log.Warn(text) },
 	}, ln)

@@ -32,6 +32,7 @@ var fences = map[string][]string{
 	"database/sql":                     {"store"},
 	"filippo.io/age":                   {"store/vault"},
 	"filippo.io/nistec":                {"camera/pairing"},
+	"github.com/google/go-tpm":         {"camera/agent"},
 	"golang.org/x/mod":                 {"store/tlog"},
 	"github.com/gofiber":               {"web"},
 	"github.com/danielgtaylor/huma":    {"web"},

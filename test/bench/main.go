@@ -30,6 +30,7 @@ func run() error {
 	rounds := flag.Int("rounds", 1, "how often each pair is measured")
 	tls := flag.Bool("tls", false, "over RTSPS (Cardea pins the camera's key; ffmpeg verifies nothing)")
 	only := flag.String("only", "", "cardea or ffmpeg: measure just that one")
+	paired := flag.Bool("paired", false, "Cardea with paired cameras (mutual TLS) beside Cardea with plain ones, in place of ffmpeg")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -39,13 +40,19 @@ func run() error {
 		return err
 	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "streams\trecorder\tMB recorded\tCPU s\tCPU s/GB\t% core/stream\tpeak RSS MB\tPSS MB\tframes lost\tvs ffmpeg\t")
+	fmt.Fprintln(table, "streams\trecorder\tMB recorded\tCPU s\tCPU s/GB\t% core/stream\tpeak RSS MB\tPSS MB\tframes lost\tratio\t")
 	for _, field := range strings.Split(*counts, ",") {
 		n, err := strconv.Atoi(field)
 		if err != nil || n < 1 {
 			return fmt.Errorf("-streams %s: %q is not a number of streams", *counts, field)
 		}
 		for range *rounds {
+			if *paired {
+				if err := comparePaired(ctx, table, clip, n, *window); err != nil {
+					return err
+				}
+				continue
+			}
 			source, err := serveCopies(ctx, clip, n, *tls)
 			if err != nil {
 				return err

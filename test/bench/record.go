@@ -62,6 +62,9 @@ func recordCardea(ctx context.Context, source *source, window time.Duration) (re
 	defer b.Kill() // does nothing after Stop
 	for i, url := range source.urls {
 		args := []string{"cameras", "add", "--name", fmt.Sprintf("Camera %02d", i), url}
+		if source.codes != nil {
+			args = []string{"cameras", "pair", url, "--code", <-source.codes[i]}
+		}
 		if source.fingerprint != "" {
 			args = append(args, "--fingerprint", source.fingerprint)
 		}

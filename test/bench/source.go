@@ -24,6 +24,8 @@ type source struct {
 	urls        []string
 	fps         int
 	fingerprint string // hex SHA-256 of the server's SPKI; "" without TLS
+	// codes are the activation codes of paired cameras, whose urls are host:port; nil for others.
+	codes []chan string
 
 	cancel  context.CancelFunc
 	stopped chan error
