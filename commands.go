@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -340,59 +339,5 @@ func (c *eventsList) Run(e *env) error {
 			lines = append(lines, []string{ev.ID, camera, ev.Kind, ev.Start.Local().Format(time.DateTime), ev.Source, strings.Join(ev.Labels, ",")})
 		}
 		return c.print(e, rows, "ID CAMERA KIND START SOURCE LABELS", lines)
-	})
-}
-
-type usersCommand struct {
-	List          usersList          `cmd:"" help:"List accounts."`
-	ResetPassword usersResetPassword `cmd:"" help:"Give an account a new password; its sessions end."`
-	ResetTOTP     usersResetTOTP     `cmd:"" name:"reset-totp" help:"Give an account a new second factor and recovery codes; prints JSON."`
-}
-
-type usersList struct{ listing }
-
-func (c *usersList) Run(e *env) error {
-	return e.with(false, func(client *console.Client) error {
-		var users []api.User
-		if err := client.Get(e.ctx, "/api/users", nil, &users); err != nil {
-			return err
-		}
-		lines := [][]string{}
-		for _, u := range users {
-			lines = append(lines, []string{u.ID, u.Name, u.Role, strconv.FormatBool(!u.Disabled)})
-		}
-		return c.print(e, users, "ID NAME ROLE ENABLED", lines)
-	})
-}
-
-type usersResetPassword struct {
-	Name         string `arg:"" help:"Name of the account."`
-	PasswordFile string `help:"File with the new password." required:"" env:"CARDEA_PASSWORD_FILE" placeholder:"FILE"`
-}
-
-func (c *usersResetPassword) Run(e *env) error {
-	password, err := readSecret(c.PasswordFile)
-	if err != nil {
-		return err
-	}
-	return e.with(false, func(client *console.Client) error {
-		return client.Do(e.ctx, "POST", "/api/console/users/reset-password", map[string]any{"name": c.Name, "password": password}, nil)
-	})
-}
-
-type usersResetTOTP struct {
-	Name string `arg:"" help:"Name of the account."`
-}
-
-func (c *usersResetTOTP) Run(e *env) error {
-	return e.with(false, func(client *console.Client) error {
-		var enrolment api.Enrolment
-		if err := client.Do(e.ctx, "POST", "/api/console/users/reset-totp", map[string]any{"name": c.Name}, &enrolment); err != nil {
-			return err
-		}
-		enc := json.NewEncoder(e.stdout)
-		enc.SetIndent("", "  ")
-		enc.SetEscapeHTML(false)
-		return enc.Encode(map[string]any{"totp_uri": enrolment.TOTPURI, "recovery_codes": enrolment.RecoveryCodes})
 	})
 }

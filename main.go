@@ -39,7 +39,7 @@ type grammar struct {
 	CA      caCommand      `cmd:"" name:"ca" help:"The certificate authority of paired cameras."`
 	Clips   clipsCommand   `cmd:"" help:"List, export and salvage clips."`
 	Events  eventsCommand  `cmd:"" help:"List events."`
-	Users   usersCommand   `cmd:"" help:"List accounts and give back lost access."`
+	Users   usersCommand   `cmd:"" help:"Accounts, tokens and rules for owners; gives back lost access."`
 	Backup  backupCommand  `cmd:"" help:"Sealed backups of the database and the certificate authority."`
 	Restore restoreCommand `cmd:"" help:"Bring back a sealed backup into an empty data directory."`
 	Log     logCommand     `cmd:"" help:"Who did what, and what became of footage: the tamper-evident logs."`
