@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"time"
 
+	"cardea/store/tlog"
 	"cardea/web/api"
 	"cardea/web/console"
 )
@@ -14,6 +16,7 @@ import (
 type logCommand struct {
 	List       logList       `cmd:"" help:"List records of a log, oldest first. Reading them is recorded too."`
 	Checkpoint logCheckpoint `cmd:"" help:"Print the signed checkpoint of a log, to keep elsewhere for cardea verify --checkpoint."`
+	Witness    logWitness    `cmd:"" help:"Check that a log goes on from the checkpoint in FILE, and remember the newest one there. For a stick, now and then, or a cron job."`
 	Syslog     logSyslog     `cmd:"" help:"Send both logs to a syslog collector over TLS; without an address, say how that goes."`
 }
 
@@ -94,6 +97,45 @@ func (c *logCheckpoint) Run(e *env) error {
 			return os.WriteFile(c.Output, []byte(now.Checkpoint), 0o644)
 		}
 		_, err := fmt.Fprint(e.stdout, now.Checkpoint)
+		return err
+	})
+}
+
+type logWitness struct {
+	Log  string `help:"access or footage." enum:"access,footage" default:"access"`
+	File string `arg:"" help:"Where the checkpoint is kept, best not on this box. FILE.vkey beside it keeps the log's public key."`
+}
+
+// Run trusts the key that it sees first, as everybody does who has not been told another way.
+func (c *logWitness) Run(e *env) error {
+	return e.with(false, func(client *console.Client) error {
+		query := console.Query{"log": c.Log}
+		var now api.LogCheckpoint
+		if err := client.Get(e.ctx, "/api/log/checkpoint", query, &now); err != nil {
+			return err
+		}
+		key, err := os.ReadFile(c.File + ".vkey")
+		if errors.Is(err, os.ErrNotExist) {
+			key, err = []byte(now.VKey+"\n"), os.WriteFile(c.File+".vkey", []byte(now.VKey+"\n"), 0o644)
+		}
+		if err != nil {
+			return err
+		}
+		seen, err := tlog.Witness{File: c.File, Key: string(key)}.Remember(func() ([]byte, error) {
+			err := client.Get(e.ctx, "/api/log/checkpoint", query, &now)
+			return []byte(now.Checkpoint), err
+		}, func(from, to int64) ([]tlog.Hash, error) {
+			var proof api.LogProof
+			err := client.Get(e.ctx, "/api/log/proof", console.Query{"log": c.Log, "old": strconv.FormatInt(from, 10), "size": strconv.FormatInt(to, 10)}, &proof)
+			if err != nil {
+				return nil, err
+			}
+			return tlog.ParseHashes(proof.Hashes)
+		})
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(e.stdout, "the %s log goes on: %d records\n", c.Log, seen.Size)
 		return err
 	})
 }

@@ -90,6 +90,10 @@ func TestLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := checkpoint(t, client, "access", 8)
+	stick := filepath.Join(t.TempDir(), "access")
+	if _, err := b.Run("log", "witness", stick); err != nil {
+		t.Fatal(err)
+	}
 	yesterday := copyOf(t, b.Dir)
 	for range 300 { // more than one tile
 		if err := client.Get(t.Context(), "/api/settings", nil, nil); err != nil {
@@ -103,6 +107,9 @@ func TestLog(t *testing.T) {
 	var proof api.LogProof
 	if err := client.Get(t.Context(), "/api/log/proof", console.Query{"old": fmt.Sprint(first.Size), "size": fmt.Sprint(last.Size)}, &proof); err != nil {
 		t.Fatal(err)
+	}
+	if out, err := b.Run("log", "witness", stick); err != nil || !strings.Contains(string(out), "the access log goes on") {
+		t.Errorf("the witness says %q, %v", out, err)
 	}
 	older, newer := parse(t, first), parse(t, last)
 	if err := tlog.CheckConsistency(older, newer, hashes(t, proof.Hashes)); err != nil {
@@ -233,6 +240,14 @@ func TestLog(t *testing.T) {
 		}
 		if faults := verify(t, b, yesterday, "--checkpoint", kept); !strings.Contains(faults, "the log was rolled back: a witness has seen") {
 			t.Errorf("found\n%s", faults)
+		}
+		other := *b
+		other.Dir = yesterday
+		if out, err := other.Run("log", "witness", stick); err == nil || !strings.Contains(err.Error(), "the log was rolled back") {
+			t.Errorf("the witness says %q, %v", out, err)
+		}
+		if evidence, err := filepath.Glob(stick + ".contradicted-*"); err != nil || len(evidence) != 1 {
+			t.Errorf("evidence is %q, %v", evidence, err)
 		}
 	})
 	t.Run("83 fork", func(t *testing.T) {

@@ -12,6 +12,21 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
+// Hash is a hash of the tree.
+type Hash = tlog.Hash
+
+// ParseHashes reads hashes in base64.
+func ParseHashes(texts []string) (all []Hash, err error) {
+	for _, text := range texts {
+		hash, err := tlog.ParseHash(text)
+		if err != nil {
+			return nil, fmt.Errorf("read a hash of a proof: %w", err)
+		}
+		all = append(all, hash)
+	}
+	return all, nil
+}
+
 // ErrRange means that a proof was asked for about records that the checkpoint does not cover (yet).
 var ErrRange = errors.New("the log has no such record or size yet")
 

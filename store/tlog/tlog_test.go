@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	xtlog "golang.org/x/mod/sumdb/tlog"
@@ -336,5 +337,82 @@ func TestVectors(t *testing.T) {
 	}
 	if got, want := xtlog.RecordHash(leaf[:]).String(), "qbvjf/yCmAPCMfqRrZQSNdUTfB+TqXmG6hta+qQI4bQ="; got != want {
 		t.Errorf("leaf hash is %s, want %s", got, want)
+	}
+}
+
+// TestWitness: a witness goes forward only, also when several ask at once and one of them is killed between checking and remembering
+// (84), and keeps both sides of a contradiction (81, 83).
+func TestWitness(t *testing.T) {
+	dir, source := t.TempDir(), &records{}
+	source.add(5)
+	log := open(t, dir, source)
+	ok(t, log.Integrate(t.Context()))
+	file := filepath.Join(dir, "stick")
+	w := tlog.Witness{File: file, Key: log.Key()}
+	ask := func() ([]byte, error) { return log.Checkpoint().Text, nil }
+	prove := func(from, to int64) ([]xtlog.Hash, error) { return log.Consistency(from, to) }
+
+	var growing sync.WaitGroup
+	stop := make(chan struct{})
+	growing.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				source.add(1)
+				if err := log.Integrate(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+	var asking sync.WaitGroup
+	for i := range 8 {
+		asking.Go(func() {
+			last := int64(0)
+			for n := range 20 {
+				asked := ask
+				if (i+n)%5 == 0 { // killed after it has asked: nothing is remembered, and nothing is lost
+					asked = func() ([]byte, error) { return nil, errors.New("killed") }
+				}
+				seen, err := w.Remember(asked, prove)
+				if err != nil && err.Error() != "killed" {
+					t.Error(err)
+				}
+				if err == nil && seen.Size < last {
+					t.Errorf("from %d back to %d", last, seen.Size)
+				}
+				last = max(last, seen.Size)
+			}
+		})
+	}
+	asking.Wait()
+	close(stop)
+	growing.Wait()
+	newest, err := w.Remember(ask, prove)
+	if err != nil || newest.Size != log.Checkpoint().Size {
+		t.Fatalf("remembered %d of %d, %v", newest.Size, log.Checkpoint().Size, err)
+	}
+
+	for name, forged := range map[string]records{
+		"rolled back": (*source)[:3],
+		"forked":      append(append(records{}, (*source)[1:]...), tlog.Leaf{}),
+		"rewritten":   append(append(records{}, (*source)[1:]...), tlog.Leaf{}, tlog.Leaf{}),
+	} {
+		again(t, dir, forged)
+		log = open(t, dir, &forged)
+		_, err := w.Remember(ask, prove)
+		var found *tlog.Contradiction
+		if !errors.As(err, &found) || !strings.Contains(err.Error(), name) {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for path, want := range map[string]tlog.Checkpoint{file: newest, found.Evidence: log.Checkpoint()} {
+			text, err := os.ReadFile(path)
+			ok(t, err)
+			if got, err := tlog.ParseCheckpoint(text, w.Key); err != nil || got.Root != want.Root {
+				t.Errorf("%s: %s does not have its side: %v", name, path, err)
+			}
+		}
 	}
 }
