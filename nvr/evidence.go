@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
+	"time"
 
 	"cardea/nvr/evidence"
 	"cardea/store"
@@ -51,10 +53,67 @@ func (n *NVR) Evidence(ctx context.Context, ids []store.ID) (clips []Clip, size 
 	return clips, size, nil
 }
 
-// WriteEvidence writes a bundle of clips, each of which is recorded as handed out before. What is wrong while it is written ends it
-// before its directory, so that nobody takes half a bundle for one.
-func (n *NVR) WriteEvidence(ctx context.Context, actor store.Actor, ids []store.ID, note string, w io.Writer) error {
-	clips, _, err := n.Evidence(ctx, ids)
+// Bundle is evidence that may be fetched for a while.
+type Bundle struct {
+	ID      store.ID
+	Expires time.Time
+	user    store.ID
+	clips   []store.ID
+	note    string
+}
+
+const (
+	bundleLife = 5 * time.Minute
+	maxBundles = 32
+)
+
+// bundles are those that may be fetched. A restart forgets them.
+type bundles struct {
+	mu  sync.Mutex
+	all map[store.ID]Bundle
+}
+
+// PrepareEvidence lets the actor fetch a bundle of clips, which Evidence has found nothing wrong with.
+func (n *NVR) PrepareEvidence(actor store.Actor, clips []store.ID, note string) (Bundle, error) {
+	now := n.clock.Now()
+	id, err := n.db.NewID(now)
+	if err != nil {
+		return Bundle{}, err
+	}
+	n.bundles.mu.Lock()
+	defer n.bundles.mu.Unlock()
+	for id, b := range n.bundles.all {
+		if !now.Before(b.Expires) {
+			delete(n.bundles.all, id)
+		}
+	}
+	if len(n.bundles.all) >= maxBundles {
+		return Bundle{}, store.Errorf(store.Conflict, "too many bundles wait to be fetched; try again in a few minutes")
+	}
+	if n.bundles.all == nil {
+		n.bundles.all = map[store.ID]Bundle{}
+	}
+	b := Bundle{ID: id, Expires: now.Add(bundleLife), user: actor.User, clips: clips, note: note}
+	n.bundles.all[id] = b
+	return b, nil
+}
+
+// PreparedEvidence gives a bundle of the actor that may be fetched. NotFound.
+func (n *NVR) PreparedEvidence(actor store.Actor, id store.ID) (Bundle, error) {
+	n.bundles.mu.Lock()
+	defer n.bundles.mu.Unlock()
+	b, ok := n.bundles.all[id]
+	if !ok || b.user != actor.User || !n.clock.Now().Before(b.Expires) {
+		return Bundle{}, store.Errorf(store.NotFound, "there is no bundle %s to fetch, or not any more; make it again", id)
+	}
+	return b, nil
+}
+
+// WriteEvidence writes a bundle, each clip of which is recorded as handed out before. What is wrong while it is written ends it before
+// its directory, so that nobody takes half a bundle for one.
+func (n *NVR) WriteEvidence(ctx context.Context, actor store.Actor, prepared Bundle, w io.Writer) error {
+	note := prepared.note
+	clips, _, err := n.Evidence(ctx, prepared.clips)
 	if err != nil {
 		return err
 	}

@@ -60,6 +60,9 @@ type NVR struct {
 	alarms   alarms
 	events   chan event
 	logs     logs
+	bundles  bundles
+
+	timeChanged chan struct{} // the setting of the time server; holds one
 
 	change sync.Mutex // one use case that changes cameras or vaults at a time
 
@@ -95,7 +98,7 @@ func Open(ctx context.Context, cfg Config) (*NVR, error) {
 	}
 	n := &NVR{
 		cfg: cfg, db: cfg.DB, log: cfg.Log, clock: clock.New(cfg.Clock, floor),
-		runners: map[store.ID]*runner{}, events: make(chan event, 256), wakeDevices: make(chan struct{}, 1),
+		runners: map[store.ID]*runner{}, events: make(chan event, 256), timeChanged: make(chan struct{}, 1), wakeDevices: make(chan struct{}, 1),
 	}
 	n.alarms.now = n.clock.Now
 	n.pairer = pairing.NVR{Issuer: cfg.Devices, Now: n.clock.Now}

@@ -99,6 +99,15 @@ func (n *NVR) Grants(ctx context.Context, actor store.Actor, vault store.ID) ([]
 	return n.db.Grants(ctx, vault, actor.User)
 }
 
+// AllGrants lists the grants in force of everybody, without what is wrapped.
+func (n *NVR) AllGrants(ctx context.Context) ([]store.Grant, error) {
+	all, err := n.db.Grants(ctx, store.ID{}, store.ID{})
+	for i := range all {
+		all[i].Wrapped = nil
+	}
+	return all, err
+}
+
 // AddGrant stores another wrapped identity: of the actor, or, sealed to the personal key of somebody else, for them.
 func (n *NVR) AddGrant(ctx context.Context, actor store.Actor, id store.ID, g NewGrant) (store.Grant, error) {
 	user := cmp.Or(g.User, actor.User)

@@ -20,7 +20,7 @@ import (
 // guard lets a request through to its route when the caller's role is enough, and puts the caller into the context.
 func (s *Server) guard(r route) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		who, err := s.identify(c, r.role)
+		who, err := s.identifyLinked(c, r)
 		if err != nil {
 			return err
 		}

@@ -32,6 +32,8 @@ type handler struct {
 	stepUp bool
 	// person shuts programs with a token out.
 	person bool
+	// linked lets a signed link stand for the session that asked for it.
+	linked bool
 	// scope is what a token needs; empty for the one that goes with method and role.
 	scope auth.Scope
 }
@@ -44,6 +46,9 @@ func person(h handler) handler { h.person = true; return h }
 
 // media marks a route that gives or takes pictures and sound.
 func media(h handler) handler { h.scope = auth.ScopeMedia; return h }
+
+// linked marks a route whose bytes may be fetched by what has no session: a download, a device that plays video.
+func linked(h handler) handler { h.linked = true; return h }
 
 // need is the scope that a token needs for a route. What nobody thought of needs the widest one that its role has.
 func (r route) need() auth.Scope {

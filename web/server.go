@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"cardea/auth"
+	"cardea/auth/link"
 	"cardea/camera/discovery"
 	"cardea/nvr"
 	"cardea/web/api"
@@ -77,6 +78,7 @@ type Server struct {
 	fiber    *fiber.App
 	socket   *fasthttp.Server
 	huma     huma.API
+	links    *link.Signer
 	api      *api.API
 	playback *playback.Playback
 	started  time.Time
@@ -95,11 +97,12 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{cfg: cfg, log: cfg.Log, limiter: newLimiter(cfg.Now), limits: newLimits(cfg.Now), started: cfg.Now()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.links = &link.Signer{Now: cfg.Now}
 	s.api = api.New(api.Config{
 		NVR: cfg.NVR, Auth: cfg.Auth, CA: authority(cfg.CA), Discovery: cfg.Discovery, Name: cfg.Names[0], Version: cfg.Version, Started: s.started, Now: cfg.Now,
-		ClipsPrefix: cfg.ClipsPrefix, ClaimURL: s.claimURL, InviteURL: s.inviteURL,
+		ClipsPrefix: cfg.ClipsPrefix, ClaimURL: s.claimURL, InviteURL: s.inviteURL, Links: s.links,
 	})
-	s.playback = playback.New(playback.Config{NVR: cfg.NVR, Auth: cfg.Auth, Log: cfg.Log})
+	s.playback = playback.New(playback.Config{NVR: cfg.NVR, Auth: cfg.Auth, Links: s.links, Log: cfg.Log})
 	s.fiber = fiber.New(fiber.Config{
 		AppName:                 "cardea",
 		Immutable:               true, // strings outlive the request: they reach the index and the log

@@ -31,7 +31,7 @@ var ErrDenied = errors.New("this link is not valid, or not any more")
 type Grant struct {
 	// Method and Path are what it is good for, byte for byte. They are signed and not in the text.
 	Method, Path string
-	// Holder is who it stands for: the hash of a session's secret, or the ID of a share. 1 to 32 bytes.
+	// Holder is who it stands for: the account and ID of a session, or the ID of a share. 1 to 64 bytes.
 	Holder []byte
 	// Expires is when it ends, in whole seconds.
 	Expires time.Time
@@ -55,14 +55,15 @@ type key struct {
 
 // The text is base64url over: version, key id, expiry (Unix seconds), holder, MAC.
 const (
-	version  = 1
-	headSize = 1 + 4 + 8
+	version   = 1
+	headSize  = 1 + 4 + 8
+	maxHolder = 64
 )
 
 // Sign gives the text of a permission that ends at g.Expires, at most MaxLife from now.
 func (s *Signer) Sign(g Grant) (string, error) {
 	now := s.now()
-	if g.Expires.Sub(now) > MaxLife || len(g.Holder) == 0 || len(g.Holder) > 32 {
+	if g.Expires.Sub(now) > MaxLife || len(g.Holder) == 0 || len(g.Holder) > maxHolder {
 		return "", errors.New("sign link: its life or its holder is out of bounds")
 	}
 	s.mu.Lock()
@@ -90,7 +91,7 @@ func (s *Signer) Sign(g Grant) (string, error) {
 // Open checks a text for a request and gives what it grants. ErrDenied.
 func (s *Signer) Open(text, method, path string) (Grant, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(raw) <= headSize+sha256.Size || len(raw) > headSize+32+sha256.Size || raw[0] != version {
+	if err != nil || len(raw) <= headSize+sha256.Size || len(raw) > headSize+maxHolder+sha256.Size || raw[0] != version {
 		return Grant{}, ErrDenied
 	}
 	signed, mac := raw[:len(raw)-sha256.Size], raw[len(raw)-sha256.Size:]

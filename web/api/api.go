@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cardea/auth"
+	"cardea/auth/link"
 	"cardea/camera/discovery"
 	"cardea/nvr"
 	"cardea/store"
@@ -29,6 +30,8 @@ type Config struct {
 	Started       time.Time
 	// ClipsPrefix stands in front of the paths of clips: "clips/" where these are in the data directory.
 	ClipsPrefix string
+	// Links signs what leaves a session.
+	Links *link.Signer
 	// Now is the clock.
 	Now func() time.Time
 	// ClaimURL is the address at which a token claims the NVR.

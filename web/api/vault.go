@@ -17,14 +17,21 @@ type Vault struct {
 	Recipient string    `json:"recipient" doc:"age recipient"`
 	Default   bool      `json:"default"`
 	Created   time.Time `json:"created"`
-	Grants    []Grant   `json:"grants" nullable:"false"`
+	Grants    []Grant   `json:"grants" nullable:"false" doc:"The caller's own"`
+
+	Retired        *time.Time `json:"retired" doc:"Takes no new clips since; null while it does"`
+	Successor      *string    `json:"successor" doc:"The vault with the key that took its place"`
+	Open           bool       `json:"open" doc:"The box itself can open its clips"`
+	RotationNeeded bool       `json:"rotation_needed" doc:"Somebody who could open it lost that, and may have kept the identity: renew its key"`
+	Cameras        []string   `json:"cameras" nullable:"false" doc:"Those whose clips are sealed to it by name"`
+	Holders        []Holder   `json:"holders,omitempty" doc:"Who can open it; for owners"`
 }
 
 // Grant is the vault's identity, wrapped for one person or one device of theirs.
 type Grant struct {
 	ID      string    `json:"id"`
 	User    string    `json:"user"`
-	Kind    string    `json:"kind" enum:"passphrase,passkey,device"`
+	Kind    string    `json:"kind" enum:"passphrase,passkey,device,sealed"`
 	Label   string    `json:"label"`
 	Created time.Time `json:"created"`
 	Wrapped []byte    `json:"wrapped,omitempty" doc:"Base64, only among the caller's own grants"`
@@ -47,6 +54,9 @@ func (a *API) vaults(ctx context.Context) ([]Vault, error) {
 		return nil, err
 	}
 	shown := list(all, vault)
+	if err := a.keeping(ctx, shown); err != nil {
+		return nil, err
+	}
 	if caller.From(ctx).UserID == (store.ID{}) {
 		return shown, nil
 	}
@@ -61,7 +71,10 @@ func (a *API) vaults(ctx context.Context) ([]Vault, error) {
 }
 
 func vault(v store.Vault) Vault {
-	return Vault{ID: v.ID.String(), Name: v.Name, Type: v.Type, Recipient: v.Recipient, Default: v.Default, Created: v.Created, Grants: []Grant{}}
+	return Vault{
+		ID: v.ID.String(), Name: v.Name, Type: v.Type, Recipient: v.Recipient, Default: v.Default, Created: v.Created, Grants: []Grant{},
+		Retired: orNull(v.Retired), Successor: idOrNull(v.Successor), Open: v.BoxGrant != nil, RotationNeeded: v.Stale, Cameras: []string{},
+	}
 }
 
 // Vaults answers GET /api/vaults.
@@ -81,6 +94,7 @@ type NewVaultRequest struct {
 		Recipient string `json:"recipient" maxLength:"8192"`
 		Wrapped   []byte `json:"wrapped" maxLength:"65536" doc:"Base64 of an age file of the identity line, wrapped by the vault passphrase"`
 		KitTested bool   `json:"kit_tested" doc:"The recovery kit was shown to open the vault"`
+		User      string `json:"user,omitempty" maxLength:"26" doc:"Whom it is wrapped for, where the console brings it"`
 	}
 }
 
@@ -88,9 +102,13 @@ type NewVaultRequest struct {
 func (a *API) NewVault(ctx context.Context, in *NewVaultRequest) (*Body[Vault], error) {
 	b := in.Body
 	if !b.KitTested {
-		return nil, store.Errorf(store.Invalid, "the recovery kit has to be tested before the vault is used: without it a forgotten passphrase loses every clip")
+		return nil, errKit()
 	}
-	v, err := a.nvr.CreateVault(ctx, actor(ctx), nvr.NewVault{Name: b.Name, Type: b.Type, Recipient: b.Recipient, Wrapped: b.Wrapped})
+	user, err := wrappedFor(ctx, b.User)
+	if err != nil {
+		return nil, err
+	}
+	v, err := a.nvr.CreateVault(ctx, actor(ctx), nvr.NewVault{Name: b.Name, Type: b.Type, Recipient: b.Recipient, Wrapped: b.Wrapped, User: user})
 	if err != nil {
 		return nil, err
 	}
@@ -114,9 +132,11 @@ func (a *API) Grants(ctx context.Context, in *ByID) (*Body[[]Grant], error) {
 type NewGrantRequest struct {
 	ByID
 	Body struct {
-		Kind    string `json:"kind" enum:"passphrase,device"`
-		Label   string `json:"label,omitempty" maxLength:"400"`
-		Wrapped []byte `json:"wrapped" maxLength:"65536" doc:"Base64"`
+		Kind      string `json:"kind" enum:"passphrase,passkey,device,sealed"`
+		Label     string `json:"label,omitempty" maxLength:"400"`
+		Wrapped   []byte `json:"wrapped" maxLength:"65536" doc:"Base64"`
+		User      string `json:"user,omitempty" maxLength:"26" doc:"For whom, when an owner grants it to somebody else; sealed only"`
+		Recipient string `json:"recipient,omitempty" maxLength:"8192" doc:"The personal key that it is sealed to; sealed only"`
 	}
 }
 
@@ -126,7 +146,13 @@ func (a *API) NewGrant(ctx context.Context, in *NewGrantRequest) (*Body[Grant], 
 	if err != nil {
 		return nil, err
 	}
-	g, err := a.nvr.AddGrant(ctx, actor(ctx), id, nvr.NewGrant{Kind: in.Body.Kind, Label: in.Body.Label, Wrapped: in.Body.Wrapped})
+	user, err := optionalID(in.Body.User)
+	if err != nil {
+		return nil, err
+	}
+	g, err := a.nvr.AddGrant(ctx, actor(ctx), id, nvr.NewGrant{
+		Kind: in.Body.Kind, Label: in.Body.Label, Wrapped: in.Body.Wrapped, User: user, Recipient: in.Body.Recipient,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package playback
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -20,47 +21,70 @@ func (p *Playback) ClipData(c *fiber.Ctx) error {
 		return err
 	}
 	who := caller.From(c.UserContext())
-	if !who.Sight.All() { // looked at before opening it, which goes down in the access log
-		row, err := p.nvr.Clip(c.UserContext(), id)
-		if err != nil {
-			return err
-		}
-		if !who.Sees(row.Camera) {
-			return store.Errorf(store.NotFound, "there is no clip %s", id)
-		}
+	if err := p.sees(c, who, id); err != nil {
+		return err
 	}
 	clip, err := p.nvr.OpenClip(c.UserContext(), who.Actor(), id)
 	if err != nil {
 		return err
 	}
-	size := clip.Size
-	tag := fmt.Sprintf(`"%s-%d"`, id, size)
+	return serve(c, clip, fmt.Sprintf(`"%s-%d"`, id, clip.Size), fiber.MIMEOctetStream, clip.Size, nil)
+}
+
+// sees refuses a clip of a camera that the caller does not see, before it is opened, which goes down in the access log.
+func (p *Playback) sees(c *fiber.Ctx, who caller.Caller, id store.ID) error {
+	if who.Sight.All() {
+		return nil
+	}
+	row, err := p.nvr.Clip(c.UserContext(), id)
+	if err == nil && !who.Sees(row.Camera) {
+		err = store.Errorf(store.NotFound, "there is no clip %s", id)
+	}
+	return err
+}
+
+// content is what can be served by ranges. serve closes it.
+type content interface {
+	io.ReaderAt
+	io.Closer
+}
+
+// serve answers with size bytes of body, whole or one range of it. allowed are the spans that may be seen, nil for all: a request for
+// anything else is refused.
+func serve(c *fiber.Ctx, body content, tag, mediaType string, size int64, allowed [][2]int64) error {
 	c.Set(fiber.HeaderETag, tag)
 	c.Set(fiber.HeaderAcceptRanges, "bytes")
-	c.Set(fiber.HeaderContentType, fiber.MIMEOctetStream)
+	c.Set(fiber.HeaderContentType, mediaType)
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	if c.Get(fiber.HeaderIfNoneMatch) == tag {
-		clip.Close()
+		body.Close()
 		return c.SendStatus(fiber.StatusNotModified)
 	}
-	span, ok := byteSpan{0, size}, true
+	span, ok, status := byteSpan{0, size}, true, fiber.StatusOK
 	if header := c.Get(fiber.HeaderRange); header != "" {
 		if condition := c.Get(fiber.HeaderIfRange); condition == "" || condition == tag {
 			var ranged bool
-			span, ranged, ok = parseRange(header, size)
-			if ranged {
-				c.Status(fiber.StatusPartialContent)
-				c.Set(fiber.HeaderContentRange, fmt.Sprintf("bytes %d-%d/%d", span.from, span.to-1, size))
+			if span, ranged, ok = parseRange(header, size); ranged {
+				status = fiber.StatusPartialContent
 			}
 		}
 	}
 	if !ok {
-		clip.Close()
+		body.Close()
 		c.Set(fiber.HeaderContentRange, fmt.Sprintf("bytes */%d", size))
 		return fiber.NewError(fiber.StatusRequestedRangeNotSatisfiable)
 	}
+	within := func(a [2]int64) bool { return a[0] <= span.from && span.to <= a[1] }
+	if allowed != nil && !slices.ContainsFunc(allowed, within) {
+		body.Close()
+		return store.Errorf(store.Denied, "the link does not show this part of the recording")
+	}
+	if status == fiber.StatusPartialContent {
+		c.Set(fiber.HeaderContentRange, fmt.Sprintf("bytes %d-%d/%d", span.from, span.to-1, size))
+	}
+	c.Status(status)
 	// fasthttp closes the stream when the answer is out or the client is gone, and sends no body for HEAD.
-	c.Context().SetBodyStream(&clipBody{io.NewSectionReader(clip, span.from, span.to-span.from), clip}, int(span.to-span.from))
+	c.Context().SetBodyStream(&clipBody{io.NewSectionReader(body, span.from, span.to-span.from), body}, int(span.to-span.from))
 	return nil
 }
 

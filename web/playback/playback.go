@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"cardea/auth"
+	"cardea/auth/link"
 	"cardea/nvr"
 	"cardea/store"
 	"cardea/web/caller"
@@ -18,13 +19,16 @@ import (
 type Config struct {
 	NVR  *nvr.NVR
 	Auth *auth.People
-	Log  *slog.Logger
+	// Links checks what guests were signed.
+	Links *link.Signer
+	Log   *slog.Logger
 }
 
 // Playback holds the open live sockets. Make one with New; Close ends it.
 type Playback struct {
 	nvr     *nvr.NVR
 	auth    *auth.People
+	links   *link.Signer
 	log     *slog.Logger
 	sockets sockets
 
@@ -34,7 +38,7 @@ type Playback struct {
 
 // New starts nothing.
 func New(cfg Config) *Playback {
-	p := &Playback{nvr: cfg.NVR, auth: cfg.Auth, log: cfg.Log, sockets: sockets{open: map[string]int{}}}
+	p := &Playback{nvr: cfg.NVR, auth: cfg.Auth, links: cfg.Links, log: cfg.Log, sockets: sockets{open: map[string]int{}}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }
