@@ -25,7 +25,7 @@ func (p *People) noteSignIn(ctx context.Context, user store.User, from Client, r
 	if from.Addr.IsValid() {
 		a.Actor.Addr = from.Addr.Unmap().String()
 	}
-	if user.Name == "" {
+	if user.Name == "" && detail == "" {
 		a.Detail = "no such account"
 	}
 	return p.note(ctx, a)

@@ -254,7 +254,7 @@ func (p *People) SignInPasskey(ctx context.Context, a Assertion, from Client) (S
 			if err := try.fail(ctx); err != nil {
 				return SignedIn{}, err
 			}
-			if err := p.noteSignIn(ctx, store.User{}, from, true, ""); err != nil {
+			if err := p.noteSignIn(ctx, store.User{}, from, true, "passkey"); err != nil {
 				return SignedIn{}, err
 			}
 			return SignedIn{}, err

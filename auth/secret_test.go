@@ -151,6 +151,32 @@ func FuzzParseSession(f *testing.F) {
 	})
 }
 
+func FuzzParseToken(f *testing.F) {
+	f.Add(tokenPrefix + strings.Repeat("A", 43))
+	f.Add("cardea_")
+	f.Add("Bearer x")
+	f.Fuzz(func(t *testing.T, text string) {
+		if hash, ok := parseToken(text); ok && (len(hash) != 32 || !strings.HasPrefix(text, tokenPrefix) || len(text) != len(tokenPrefix)+43) {
+			t.Errorf("%q is a token", text)
+		}
+	})
+}
+
+func FuzzParsePrefix(f *testing.F) {
+	f.Add("192.168.1.0/24")
+	f.Add("fe80::1%eth0")
+	f.Add("::ffff:10.0.0.1/120")
+	f.Fuzz(func(t *testing.T, text string) {
+		prefix, err := ParsePrefix(text)
+		if err != nil {
+			return
+		}
+		if again, err := ParsePrefix(prefix.String()); err != nil || again != prefix || prefix != prefix.Masked() {
+			t.Errorf("%q is %v and then %v, %v", text, prefix, again, err)
+		}
+	})
+}
+
 func FuzzDecodeHash(f *testing.F) {
 	f.Add("$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc")
 	f.Add("$argon2id$v=19$m=4294967295,t=4294967295,p=255$$")

@@ -83,7 +83,7 @@ func (p *People) SignIn(ctx context.Context, c Credentials, from Client) (Signed
 		if err := errors.Join(try.fail(ctx), p.noteSignIn(ctx, user, from, true, "")); err != nil {
 			return SignedIn{}, err
 		}
-		return SignedIn{}, err
+		return SignedIn{}, errors.Join(p.alarm(ctx, user, try, from), err)
 	}
 	p.cfg.Log.InfoContext(ctx, "signed in", "user", user.Name, "addr", from.Addr, "recovery_code", in.RecoveryUsed)
 	return in, try.succeed(ctx)
@@ -142,6 +142,9 @@ func (p *People) judge(ctx context.Context, user store.User, c Credentials, from
 	in.RecoveryUsed = recovery != nil
 	if in.RecoveryLeft, err = p.cfg.DB.RecoveryLeft(ctx, user.ID); err != nil {
 		return SignedIn{}, fmt.Errorf("count recovery codes: %w", err)
+	}
+	if in.RecoveryUsed {
+		p.alert(ctx, fmt.Sprintf("%s signed in with a recovery code from %s; %d are left.", user.Name, from.Addr, in.RecoveryLeft))
 	}
 	return in, nil
 }
