@@ -96,7 +96,7 @@ func (r *runner) current() (*store.Device, string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.device == nil || r.n.cfg.Devices == nil {
-		return nil, "", rtsp.ErrIdentity{Err: errors.New(revokedSentence)}
+		return nil, "", rtsp.ErrIdentity{Err: pairing.ErrIdentity{Reason: revokedSentence}}
 	}
 	at, err := url.Parse(r.row.URL)
 	if err != nil {
@@ -116,7 +116,7 @@ func (r *runner) mutual() *tls.Config {
 		VerifyConnection: func(state tls.ConnectionState) error {
 			d, _, err := r.current()
 			if err != nil {
-				return errors.New(revokedSentence)
+				return pairing.ErrIdentity{Reason: revokedSentence}
 			}
 			return pairing.VerifyCamera(state, r.n.cfg.Devices, known(d), r.n.clock.Now(), false)
 		},
@@ -139,7 +139,7 @@ func (r *runner) sync(ctx context.Context) error {
 	case errors.As(err, &who):
 		return r.inDoubt(who)
 	case errors.Is(err, pairing.ErrUnknown), err == nil && !result.Active:
-		return r.inDoubt(errors.New("It does not know this NVR any more."))
+		return r.inDoubt(pairing.ErrIdentity{Reason: "It does not know this NVR any more."})
 	case err != nil:
 		return rtsp.ErrUnreachable{Host: host, Reason: "it could not be asked for its certificate", Err: err}
 	}

@@ -435,4 +435,3 @@ func TestRecordOnDemand(t *testing.T) {
 	})
 	b.opens(id, b.clips(st.Camera.ID)[0].ID, true)
 }
-

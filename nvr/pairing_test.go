@@ -300,7 +300,7 @@ func TestRollAuthority(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	a = startAgent(t, a.dir, a.addr)
+	startAgent(t, a.dir, a.addr)
 	eventually(t, "refused", func() bool { return b.camera(st.Camera.ID).Connection.Phase == "refused" })
 }
 
@@ -312,4 +312,3 @@ func testAuthority(t *testing.T, dir string) DeviceAuthority {
 	}
 	return d
 }
-

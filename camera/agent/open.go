@@ -28,7 +28,7 @@ func Connect(ctx context.Context, uri string, pin []byte, log *slog.Logger) (Sou
 		return NewLibcamera(ctx, options)
 	}
 	if _, err := os.Stat(uri); err != nil {
-		return nil, errors.New("the source is none of test:, a media file that exists, rtsp://…, rtsps://… or libcamera:")
+		return nil, errors.New("the source is none of test:, libcamera:, rtsp://…, rtsps://… and no media file that exists")
 	}
 	return OpenSource(uri)
 }

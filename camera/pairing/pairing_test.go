@@ -50,7 +50,6 @@ type camera struct {
 	dir   string
 	addr  string
 	clock *clock
-	codes chan pairing.Code
 	stop  func()
 
 	mu     sync.Mutex
