@@ -110,6 +110,8 @@ test('a remembered device opens the vault until it is forgotten', async (t) => {
   await page.getByLabel('Vault passphrase', { exact: true }).fill(passphrase);
   await page.getByLabel('Remember on this device').check();
   await page.getByRole('button', { name: 'Unlock', exact: true }).click();
+  // The dialog goes once the box has the grant; the vault is open a moment before.
+  await page.getByRole('dialog').waitFor({ state: 'hidden' });
   await page.getByRole('button', { name: 'Vault open' }).waitFor();
   await page.reload();
   await page.getByRole('button', { name: 'Vault open' }).waitFor();
