@@ -187,3 +187,94 @@ func TestLogsOfAnOlderBox(t *testing.T) {
 	}
 	eventually(t, "the tree to go on", func() bool { return b.logs.get(store.LogAccess).Checkpoint().Size == 2 })
 }
+
+// TestDailyCheck finds what somebody did to the index, says so until it is gone, and leaves an event.
+func TestDailyCheck(t *testing.T) {
+	dir := t.TempDir()
+	b := openBox(t, dir)
+	ctx := t.Context()
+	integrity := func() (detail string) {
+		t.Helper()
+		if err := b.checkIntegrity(ctx); err != nil {
+			t.Fatal(err)
+		}
+		for _, alarm := range b.alarms.list() {
+			if alarm.Code == "integrity" {
+				detail = alarm.Detail
+			}
+		}
+		return detail
+	}
+	if due, err := b.checkDue(ctx); err != nil || !due {
+		t.Errorf("the first check: due %v, %v", due, err)
+	}
+	eventually(t, "a checkpoint", func() bool { return b.logs.get(store.LogAccess).Checkpoint().Size == 1 })
+	if detail := integrity(); detail != "" {
+		t.Fatalf("a sound box: %s", detail)
+	}
+	if due, err := b.checkDue(ctx); err != nil || due {
+		t.Errorf("after a check: due %v, %v", due, err)
+	}
+	index, err := sql.Open("sqlite3", filepath.Join(dir, store.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer index.Close()
+	for _, change := range []struct{ statement, want string }{
+		{`UPDATE log_record SET record = replace(record, 'log.start', 'log.stark') WHERE log = 1`, "access log, record 0"},
+		{`UPDATE log_record SET record = replace(record, 'log.stark', 'log.start') WHERE log = 1`, ""},
+	} {
+		if _, err := index.Exec(change.statement); err != nil {
+			t.Fatal(err)
+		}
+		if detail := integrity(); !strings.Contains(detail, change.want) || (detail == "") != (change.want == "") {
+			t.Errorf("after %s: %q", change.statement, detail)
+		}
+	}
+	eventually(t, "the event", func() bool {
+		events, err := b.Events(ctx, store.EventQuery{Kind: "system"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			if len(e.Labels) == 1 && e.Labels[0] == "integrity" && !e.End.IsZero() {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// TestRecordsAreErased: after their time the contents go, and everything that is left still fits together.
+func TestRecordsAreErased(t *testing.T) {
+	dir := t.TempDir()
+	b := openBox(t, dir)
+	ctx := t.Context()
+	for range 5 {
+		if err := b.note(ctx, anna, "playback", store.Access{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "a checkpoint", func() bool { return b.logs.get(store.LogAccess).Checkpoint().Size == 6 })
+	if err := b.eraseLogs(ctx, b.Now().AddDate(0, 0, 29)); err != nil || len(b.acts()) != 6 {
+		t.Fatalf("too early: %q, %v", b.acts(), err)
+	}
+	if err := b.eraseLogs(ctx, b.Now().AddDate(0, 0, 31)); err != nil {
+		t.Fatal(err)
+	}
+	if acts := b.acts(); len(acts) != 1 || acts[0] != "log.erase" {
+		t.Errorf("left are %q", acts)
+	}
+	eventually(t, "a checkpoint", func() bool { return b.logs.get(store.LogAccess).Checkpoint().Size == 7 })
+	view, err := b.Log(ctx, store.LogAccess)
+	if err != nil || view.ErasedBefore != 6 {
+		t.Errorf("%+v, %v", view, err)
+	}
+	if _, _, _, err := b.LogInclusion(ctx, store.LogAccess, 2, 0); err != nil {
+		t.Errorf("the proof of an erased record: %v", err)
+	}
+	b.stop()
+	if faults, err := check.Run(ctx, check.Config{Dir: dir}); err != nil || len(faults) > 0 {
+		t.Errorf("faults %v, %v", faults, err)
+	}
+}
