@@ -17,8 +17,8 @@ import (
 // keyTimePort is the setting of the time server's port; 0 or missing is off.
 const keyTimePort = "time.port"
 
-// timeLook is how often the setting is looked at.
-const timeLook = 5 * time.Second
+// timeRetry is how long to wait before a port that cannot be had is tried again.
+const timeRetry = 30 * time.Second
 
 func (n *NVR) timePort(ctx context.Context) (int, error) {
 	text, err := n.db.Setting(ctx, keyTimePort)
@@ -39,56 +39,53 @@ func (n *NVR) setTimePort(ctx context.Context, port int) error {
 	if port < 0 || port > 65535 {
 		return store.Errorf(store.Invalid, "the port of the time server is 123, another one up to 65535, or 0 for off")
 	}
-	return n.db.PutSettings(ctx, map[string]string{keyTimePort: strconv.Itoa(port)})
+	if err := n.db.PutSettings(ctx, map[string]string{keyTimePort: strconv.Itoa(port)}); err != nil {
+		return err
+	}
+	select {
+	case n.timeChanged <- struct{}{}:
+	default: // it will look anyway
+	}
+	return nil
 }
 
 // serveTime runs the time server while the setting asks for it. That it cannot is an alarm, and tried again.
 func (n *NVR) serveTime(ctx context.Context) error {
-	look := time.NewTicker(timeLook)
-	defer look.Stop()
 	for ctx.Err() == nil {
 		port, err := n.timePort(ctx)
 		if err != nil && ctx.Err() == nil {
 			n.log.WarnContext(ctx, "the setting of the time server cannot be read", "error", err)
 		}
-		if port != 0 {
-			conn, err := net.ListenPacket("udp", net.JoinHostPort("", strconv.Itoa(port)))
-			if err == nil {
-				n.alarm("time-server", "", false)
-				n.serveTimeOn(ctx, conn, port)
-				continue
-			}
+		var again <-chan time.Time
+		if port == 0 {
+			n.alarm("time-server", "", false)
+		} else if conn, err := net.ListenPacket("udp", net.JoinHostPort("", strconv.Itoa(port))); err != nil {
 			n.alarm("time-server", timeTrouble(port, err), true)
+			again = time.After(timeRetry)
 		} else {
 			n.alarm("time-server", "", false)
+			n.serveTimeOn(ctx, conn, port)
+			continue
 		}
 		select {
 		case <-ctx.Done():
-		case <-look.C:
+		case <-n.timeChanged:
+		case <-again:
 		}
 	}
 	return nil
 }
 
-// serveTimeOn returns when the setting asks for another port, when the server breaks, or when ctx ends. It closes conn.
+// serveTimeOn returns when the setting has changed, when the server breaks, or when ctx ends. It closes conn.
 func (n *NVR) serveTimeOn(ctx context.Context, conn net.PacketConn, port int) {
 	n.log.InfoContext(ctx, "cameras are given the time", "port", port)
 	ctx, stop := context.WithCancel(ctx)
-	defer stop()
 	var watching sync.WaitGroup
-	defer watching.Wait()
 	watching.Go(func() {
-		look := time.NewTicker(timeLook)
-		defer look.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-look.C:
-			}
-			if now, err := n.timePort(ctx); err == nil && now != port {
-				stop()
-			}
+		select {
+		case <-ctx.Done():
+		case <-n.timeChanged:
+			stop()
 		}
 	})
 	server := isolation.TimeServer{Now: n.clock.Now, Wrong: n.clock.Behind, Log: n.log}
@@ -96,6 +93,7 @@ func (n *NVR) serveTimeOn(ctx context.Context, conn net.PacketConn, port int) {
 		n.log.WarnContext(ctx, "the time server ended and is started again", "error", err)
 	}
 	stop()
+	watching.Wait()
 }
 
 // timeTrouble is a sentence with what to do.

@@ -30,6 +30,9 @@ type Announcement struct {
 	Log        *slog.Logger
 }
 
+// textEvery is how often Text is asked.
+const textEvery = 2 * time.Second
+
 // CameraText gives the TXT strings of our own camera agent. id identifies the agent, and is public; paired says whether an NVR has
 // it already. Nothing secret belongs into these strings, and nobody believes them.
 func CameraText(id, model string, paired bool) []string {
@@ -76,8 +79,13 @@ func (a *Announcement) Run(ctx context.Context) error {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	poll := time.NewTicker(pollEvery)
-	defer poll.Stop()
+	changes := watchNetwork(ctx)
+	var asked <-chan time.Time
+	if a.Text != nil {
+		ask := time.NewTicker(textEvery)
+		defer ask.Stop()
+		asked = ask.C
+	}
 	var server *zeroconf.Server
 	stop := func() {
 		if server != nil {
@@ -88,10 +96,19 @@ func (a *Announcement) Run(ctx context.Context) error {
 	defer stop()
 	var before []*segment
 	var said []string
+	var now []*segment
+	var retry <-chan time.Time
 	for {
-		now, err := lanSegments(interfaces)
-		if err != nil {
-			log.WarnContext(ctx, "the network interfaces cannot be listed", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-asked:
+		case <-retry:
+		case <-changes:
+			var err error
+			if now, err = lanSegments(interfaces); err != nil {
+				log.WarnContext(ctx, "the network interfaces cannot be listed", "error", err)
+			}
 		}
 		var text []string
 		if a.Text != nil {
@@ -101,17 +118,14 @@ func (a *Announcement) Run(ctx context.Context) error {
 		if !slices.EqualFunc(now, before, (*segment).same) || !slices.Equal(text, said) {
 			stop()
 			if len(now) > 0 {
+				var err error
 				if server, err = a.register(now, text); err != nil {
 					log.WarnContext(ctx, "this machine cannot be announced", "service", a.Service, "error", err)
-					now = nil // try again
+					before, retry = nil, time.After(claimAgain)
+					continue
 				}
 			}
-			before, said = now, text
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-poll.C:
+			before, said, retry = now, text, nil
 		}
 	}
 }

@@ -17,22 +17,23 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
-// Rounds of questions: the first ones follow each other quickly, so that a lost packet costs a second; then they get rare.
 const (
+	// Rounds of questions: the first ones follow each other quickly, so that a lost packet costs a second; then they get rarer.
 	firstRound   = time.Second
-	longestRound = 2 * time.Minute
-	// wakeEvery is how often Wake may begin again with quick rounds.
-	wakeEvery = 2 * time.Second
-	// pollEvery is how often interfaces are looked at.
-	pollEvery = 2 * time.Second
-	// keepHeard is how long a candidate stays that is not heard of any more: two of the longest rounds and a bit.
-	keepHeard = 5 * time.Minute
-	// keepScanned is the same for what a scan found, which is not asked again by itself.
-	keepScanned = 15 * time.Minute
+	longestRound = 16 * time.Second
+	// awake is how long the network is listened to after somebody wanted to know. After that nothing listens, so that an idle box
+	// does not wake up for the chatter of others; a short look every idleEvery keeps the list from being empty at first.
+	awake     = time.Minute
+	idleEvery = 8 * time.Minute
+	idleLook  = 5 * time.Second
+	// keepHeard is how long a candidate stays while nobody wants to know, and how long what a scan found stays. While somebody wants to
+	// know, a candidate is gone when it did not answer for keepSilent.
+	keepHeard  = 2*idleEvery + 4*time.Minute
+	keepSilent = 90 * time.Second
+	// judgeSilence is how long to ask before silence means anything.
+	judgeSilence = 20 * time.Second
 )
 
 // Config says where to look. The zero value looks on all LAN interfaces.
@@ -50,7 +51,7 @@ type Discovery struct {
 	log   *slog.Logger
 	table *table
 	wake  chan struct{}
-	woken atomic.Int64 // Unix nanoseconds of the latest Wake that counted
+	until atomic.Int64 // Unix nanoseconds up to which somebody wants to know
 
 	mu       sync.Mutex
 	segments []*segment
@@ -71,24 +72,42 @@ func New(cfg Config) *Discovery {
 	return &Discovery{cfg: cfg, log: cfg.Log, table: newTable(cfg.Now), wake: make(chan struct{}, 1)}
 }
 
-// Run listens and asks until ctx ends. Interfaces may come and go; that there is none is no error.
+// Run looks until ctx ends: for a minute after each Wake, and shortly now and then. Interfaces may come and go; that there is none is
+// no error.
 func (d *Discovery) Run(ctx context.Context) error {
-	var g errgroup.Group
-	g.Go(func() error { return d.ask(ctx) })
-	g.Go(func() error { return d.follow(ctx) })
-	return g.Wait()
+	idle := time.NewTicker(idleEvery)
+	defer idle.Stop()
+	for ctx.Err() == nil {
+		d.look(ctx)
+		select {
+		case <-ctx.Done():
+		case <-idle.C:
+		case <-d.wake:
+			d.again()
+		}
+	}
+	return nil
 }
 
-// Wake asks the network again now, quickly at first. Calling it often costs nothing.
+// Wake asks the network now, and listens for the next minute.
 func (d *Discovery) Wake() {
-	now, last := d.cfg.Now().UnixNano(), d.woken.Load()
-	if now-last < int64(wakeEvery) && now >= last || !d.woken.CompareAndSwap(last, now) {
-		return
-	}
+	d.until.Store(time.Now().Add(awake).UnixNano())
+	d.again()
+}
+
+// look listens and asks until nobody wants to know any more.
+func (d *Discovery) look(ctx context.Context) {
+	ctx, stop := context.WithCancel(ctx)
+	var listening sync.WaitGroup
+	opened := make(chan struct{})
+	listening.Go(func() { d.follow(ctx, opened) })
 	select {
-	case d.wake <- struct{}{}:
-	default:
+	case <-opened:
+		d.ask(ctx)
+	case <-ctx.Done():
 	}
+	stop()
+	listening.Wait()
 }
 
 // Candidates lists what was heard of lately, in a stable order.
@@ -114,29 +133,41 @@ func (d *Discovery) Stats() Stats {
 	return s
 }
 
-// ask sends rounds of questions until ctx ends.
-func (d *Discovery) ask(ctx context.Context) error {
+// ask sends rounds of questions until nobody wants to know, or ctx ends.
+func (d *Discovery) ask(ctx context.Context) {
+	started := time.Now()
+	end := func() time.Time {
+		if until := time.Unix(0, d.until.Load()); until.After(started.Add(idleLook)) {
+			return until
+		}
+		return started.Add(idleLook)
+	}
 	wait := firstRound
-	for ctx.Err() == nil {
-		round, cancel := context.WithTimeout(ctx, wait)
-		var g errgroup.Group
+	for ctx.Err() == nil && time.Now().Before(end()) {
+		asked := time.Now()
 		for _, s := range d.current() {
 			s.probe()
 		}
-		g.Go(func() error { return d.browse(round) })
+		if err := d.browse(ctx); err != nil && ctx.Err() == nil {
+			d.log.DebugContext(ctx, "mDNS cannot be asked", "error", err)
+		}
+		if asked.Sub(started) > judgeSilence {
+			d.table.silence(started)
+		}
+		next := time.NewTimer(time.Until(asked.Add(wait)))
 		select {
-		case <-round.Done():
+		case <-ctx.Done():
+		case <-next.C:
 			wait = min(2*wait, longestRound)
 		case <-d.wake:
 			wait = firstRound
+			select { // but not more than a round a second
+			case <-ctx.Done():
+			case <-time.After(time.Until(asked.Add(firstRound))):
+			}
 		}
-		cancel()
-		if err := g.Wait(); err != nil && ctx.Err() == nil {
-			d.log.DebugContext(ctx, "mDNS cannot be asked", "error", err)
-		}
-		d.table.expire()
+		next.Stop()
 	}
-	return nil
 }
 
 func (d *Discovery) current() []*segment {
@@ -145,7 +176,7 @@ func (d *Discovery) current() []*segment {
 	return slices.Clone(d.segments)
 }
 
-// again begins with quick rounds because the network has changed.
+// again begins with quick rounds, because somebody asks or the network has changed.
 func (d *Discovery) again() {
 	select {
 	case d.wake <- struct{}{}:
@@ -153,8 +184,9 @@ func (d *Discovery) again() {
 	}
 }
 
-// follow keeps one segment running for each interface, as interfaces and addresses come and go.
-func (d *Discovery) follow(ctx context.Context) error {
+// follow keeps one segment running for each interface, as interfaces and addresses come and go, until ctx ends. It closes opened when
+// those that are there at first are open.
+func (d *Discovery) follow(ctx context.Context, opened chan<- struct{}) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	stop := map[*segment]context.CancelFunc{}
@@ -162,14 +194,28 @@ func (d *Discovery) follow(ctx context.Context) error {
 		for _, cancel := range stop {
 			cancel()
 		}
+		d.mu.Lock()
+		d.segments = nil
+		d.mu.Unlock()
 	}()
-	poll := time.NewTicker(pollEvery)
-	defer poll.Stop()
+	first := sync.OnceFunc(func() { close(opened) })
+	changes := watchNetwork(ctx)
+	var retry <-chan time.Time
 	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-changes:
+		case <-retry:
+		}
+		retry = nil
 		wanted, err := lanSegments(d.cfg.Interfaces)
 		if err != nil {
 			d.log.WarnContext(ctx, "the network interfaces cannot be listed", "error", err)
+			retry = time.After(pollEvery)
+			continue
 		}
+		d.table.keepOnly(wanted)
 		keep := make([]*segment, 0, len(wanted))
 		changed := false
 		for _, s := range d.current() {
@@ -177,8 +223,7 @@ func (d *Discovery) follow(ctx context.Context) error {
 			if i < 0 {
 				stop[s]()
 				delete(stop, s)
-				d.table.drop(s.iface.Index)
-				d.log.InfoContext(ctx, "cameras are not looked for on this interface any more", "interface", s.iface.Name)
+				d.log.DebugContext(ctx, "cameras are not looked for on this interface any more", "interface", s.iface.Name)
 				continue
 			}
 			keep = append(keep, s)
@@ -189,6 +234,7 @@ func (d *Discovery) follow(ctx context.Context) error {
 			if err := s.open(); err != nil {
 				s.close()
 				d.log.DebugContext(ctx, "an interface cannot be listened on yet", "interface", s.iface.Name, "error", err)
+				retry = time.After(pollEvery)
 				continue
 			}
 			run, cancel := context.WithCancel(ctx)
@@ -196,18 +242,14 @@ func (d *Discovery) follow(ctx context.Context) error {
 			running.Go(func() { s.run(run) })
 			keep = append(keep, s)
 			changed = true
-			d.log.InfoContext(ctx, "cameras are looked for", "interface", s.iface.Name, "addresses", s.prefixes)
+			d.log.DebugContext(ctx, "cameras are looked for", "interface", s.iface.Name, "addresses", s.prefixes)
 		}
 		d.mu.Lock()
 		d.segments = keep
 		d.mu.Unlock()
+		first()
 		if changed {
 			d.again()
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-poll.C:
 		}
 	}
 }

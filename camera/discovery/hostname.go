@@ -61,16 +61,29 @@ func (h *HostName) Run(ctx context.Context) error {
 	if interfaces == nil {
 		interfaces = LANInterfaces
 	}
+	changes := watchNetwork(ctx)
+	<-changes
 	for ctx.Err() == nil {
 		now, err := lanSegments(interfaces)
 		if err != nil || len(now) == 0 {
-			sleep(ctx, pollEvery)
+			select {
+			case <-ctx.Done():
+			case <-changes:
+			}
 			continue
 		}
 		r := &responder{name: strings.ToLower(dns.Fqdn(h.Name)), log: log, segments: now, reads: rate.NewLimiter(400, 800), answers: rate.NewLimiter(20, 40)}
-		changed := func() bool {
-			later, err := lanSegments(interfaces)
-			return err == nil && !slices.EqualFunc(now, later, (*segment).same)
+		changed := func() { // waits for a change that matters
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-changes:
+				}
+				if later, err := lanSegments(interfaces); err == nil && !slices.EqualFunc(now, later, (*segment).same) {
+					return
+				}
+			}
 		}
 		if err := r.run(ctx, h.Claimed, changed); err != nil && ctx.Err() == nil {
 			log.WarnContext(ctx, "this NVR is not reachable by its name; it is by its address", "name", h.Name, "error", err)
@@ -104,8 +117,8 @@ type responder struct {
 	warned  bool
 }
 
-// run ends with ErrTaken, or with nil when ctx ends or changed says that the network has.
-func (r *responder) run(ctx context.Context, claimed func(), changed func() bool) error {
+// run ends with ErrTaken, or with nil when changed returns: ctx has ended, or the network is another one.
+func (r *responder) run(ctx context.Context, claimed func(), changed func()) error {
 	var readers sync.WaitGroup
 	defer readers.Wait()
 	defer func() {
@@ -153,9 +166,7 @@ func (r *responder) run(ctx context.Context, claimed func(), changed func() bool
 	if claimed != nil && ctx.Err() == nil {
 		claimed()
 	}
-	for ctx.Err() == nil && !changed() {
-		sleep(ctx, pollEvery)
-	}
+	changed()
 	for _, s := range r.segments { // goodbye; a changed network makes a new responder at once
 		s.sendMDNS(r.answer(s, 0))
 	}

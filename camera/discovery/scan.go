@@ -61,11 +61,14 @@ func (d *Discovery) Networks() []netip.Prefix {
 // means all of Networks. It asks only neighbours that exist: RTSP OPTIONS on the RTSP ports, the time of an ONVIF device on the web
 // ports, never with a password. What answers is a candidate afterwards. Only a person should start it: a network may take it amiss.
 func (d *Discovery) Scan(ctx context.Context, network netip.Prefix) error {
-	networks := d.Networks()
 	if network.IsValid() {
 		if err := checkRange(network); err != nil {
 			return err
 		}
+	}
+	d.listening(ctx)
+	networks := d.Networks()
+	if network.IsValid() {
 		networks = []netip.Prefix{network.Masked()}
 	}
 	if len(networks) == 0 {
@@ -80,11 +83,23 @@ func (d *Discovery) Scan(ctx context.Context, network netip.Prefix) error {
 		if s == nil {
 			return RangeError(fmt.Sprintf("This machine is not on the network %s. Only networks that it is on are scanned; a camera elsewhere is added by its address.", n))
 		}
+		d.Wake() // a scan may take longer than a minute
 		if err := s.scan(ctx, n); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// listening has the interfaces opened, which they are not while nobody wants to know. It waits for a moment only, as there may be none.
+func (d *Discovery) listening(ctx context.Context) {
+	d.Wake()
+	for range 40 {
+		if len(d.current()) > 0 || ctx.Err() != nil {
+			return
+		}
+		sleep(ctx, 50*time.Millisecond)
+	}
 }
 
 // checkRange refuses what is no private IPv4 network of a sensible size.

@@ -187,11 +187,7 @@ func (t *table) expire() {
 	defer t.mu.Unlock()
 	for at, h := range t.hosts {
 		for key, s := range h.services {
-			keep := keepHeard
-			if s.Via == ViaScan {
-				keep = keepScanned
-			}
-			if age := now.Sub(s.last); age > keep || age < -keep { // the clock may have been set
+			if age := now.Sub(s.last); age.Abs() > keepHeard { // the clock may have been set back
 				delete(h.services, key)
 			}
 		}
@@ -201,12 +197,34 @@ func (t *table) expire() {
 	}
 }
 
-// drop forgets what was heard on an interface.
-func (t *table) drop(iface int) {
+// silence forgets what did not answer although it was asked since.
+func (t *table) silence(since time.Time) {
+	asked := time.Since(since)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.now()
+	for at, h := range t.hosts {
+		for key, s := range h.services {
+			if s.Via != ViaScan && now.Sub(s.last) > min(asked, keepSilent) {
+				delete(h.services, key)
+			}
+		}
+		if len(h.services) == 0 {
+			delete(t.hosts, at)
+		}
+	}
+}
+
+// keepOnly forgets what was heard on other interfaces, or on networks that are not these any more.
+func (t *table) keepOnly(segments []*segment) {
+	on := map[int]*segment{}
+	for _, s := range segments {
+		on[s.iface.Index] = s
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for at := range t.hosts {
-		if at.iface == iface {
+		if s := on[at.iface]; s == nil || !s.neighbour(at.addr) {
 			delete(t.hosts, at)
 		}
 	}

@@ -143,11 +143,16 @@ func TestAge(t *testing.T) {
 	h := newHeard()
 	h.see("192.168.1.20", sighting{Kind: kindRTSP, Key: "a"})
 	h.see("192.168.1.21", sighting{Kind: kindRTSP, Key: "a", Via: ViaScan})
-	h.clock = h.clock.Add(keepHeard + time.Second)
+	// Nobody asked: both stay. Who does not answer when asked goes; a scan is not repeated by itself.
+	h.clock = h.clock.Add(keepSilent + time.Second)
+	if list := h.candidates(nil); len(list) != 2 {
+		t.Errorf("%+v", list)
+	}
+	h.silence(time.Now().Add(-judgeSilence))
 	if list := h.candidates(nil); len(list) != 1 || list[0].Via[0] != ViaScan {
 		t.Errorf("%+v", list)
 	}
-	h.clock = h.clock.Add(keepScanned)
+	h.clock = h.clock.Add(keepHeard)
 	if list := h.candidates(nil); len(list) != 0 {
 		t.Errorf("%+v", list)
 	}
