@@ -61,9 +61,8 @@ func (p *People) Approve(ctx context.Context, actor store.Actor, act Act, object
 	if !slices.Contains(rules.Approvals, act) && (len(rules.Approvals) == 0 || act != ActOwner && act != ActRules) {
 		return nil
 	}
-	found, used, err := p.cfg.DB.UseApproval(ctx, store.Approval{
-		Act: string(act), Object: object, About: about, User: actor.User, Expires: p.cfg.Now().Add(approvalValid),
-	})
+	want := store.Approval{Act: string(act), Object: object, About: about, User: actor.User, Expires: p.cfg.Now().Add(approvalValid)}
+	found, used, err := p.cfg.DB.UseApproval(ctx, want)
 	if err != nil {
 		return fmt.Errorf("look for an approval: %w", err)
 	}
@@ -75,6 +74,9 @@ func (p *People) Approve(ctx context.Context, actor store.Actor, act Act, object
 		return err
 	}
 	if !used {
+		if found.Expires.Equal(want.Expires) { // asked for the first time
+			p.alert(ctx, actor.Name+" asks for the approval of another owner to "+about+".")
+		}
 		return &NeedsApproval{Request: found.ID, Expires: found.Expires}
 	}
 	return nil

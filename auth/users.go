@@ -138,8 +138,8 @@ func (p *People) ResetPassword(ctx context.Context, name, password string) error
 	return p.pardon(ctx, row.Name)
 }
 
-// ResetTOTP gives an account a new seed and new recovery codes; the old ones are dead and its sessions end. It is for
-// the console, like ResetPassword.
+// ResetTOTP gives an account a new seed and new recovery codes; the old ones are dead, its sessions end, and its passkeys are
+// forgotten, because they may be on the phone that was lost. It is for the console, like ResetPassword.
 func (p *People) ResetTOTP(ctx context.Context, name string) (Enrolment, error) {
 	row, err := p.byName(ctx, name)
 	if err != nil {
@@ -158,6 +158,15 @@ func (p *People) ResetTOTP(ctx context.Context, name string) (Enrolment, error) 
 	}
 	if err := p.cfg.DB.SetTOTP(ctx, row.ID, sealed, 0, hashes); err != nil {
 		return Enrolment{}, fmt.Errorf("store the seed: %w", err)
+	}
+	keys, err := p.cfg.DB.Passkeys(ctx, row.ID)
+	if err != nil {
+		return Enrolment{}, fmt.Errorf("read passkeys: %w", err)
+	}
+	for _, k := range keys {
+		if err := p.cfg.DB.DeletePasskey(ctx, row.ID, k.ID); err != nil && !hasCode(err, store.NotFound) {
+			return Enrolment{}, fmt.Errorf("delete a passkey: %w", err)
+		}
 	}
 	p.cfg.Log.InfoContext(ctx, "second factor reset", "user", row.Name)
 	p.alert(ctx, "The second factor of "+row.Name+" was reset on the console.")

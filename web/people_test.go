@@ -370,7 +370,7 @@ func TestApprovals(t *testing.T) {
 	f := newFixture(t)
 	cookies := f.signIn()
 	owner := cookies[caller.Owner]
-	two := map[string]any{"approvals": []string{"user.remove"}}
+	two := map[string]any{"approvals": []string{"user.remove", "log.purge"}}
 	f.send("PUT", "/api/access", owner, two).detail(t, 409) // there is nobody who could approve
 	second, _ := f.join("Olga", auth.Owner, auth.SeesAll())
 	_, victim := f.join("Eve", auth.Viewer, auth.SeesAll())
@@ -399,6 +399,11 @@ func TestApprovals(t *testing.T) {
 	ask("POST", "/api/invitations", map[string]any{"name": "Puppet", "role": "owner"})
 	ask("PATCH", path, map[string]any{"role": "owner"})
 	ask("PUT", "/api/access", map[string]any{"approvals": []string{}})
+	// Keeping the logs for a shorter time erases; for a longer time it does not.
+	ask("PATCH", "/api/settings", map[string]any{"log_days": 2})
+	if got := f.send("PATCH", "/api/settings", owner, map[string]any{"log_days": 60}); got.status != 200 {
+		t.Errorf("keep longer: %d %s", got.status, got.body)
+	}
 	yes := map[string]bool{"approve": true}
 	f.send("POST", "/api/approvals/"+request, owner, yes).detail(t, 403)                  // one's own
 	f.send("POST", "/api/approvals/"+request, cookies[caller.Member], yes).detail(t, 403) // no owner

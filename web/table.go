@@ -108,7 +108,7 @@ func (s *Server) routes() []route {
 		{post, "/api/vaults/{id}/open", caller.Owner, "Let the NVR itself open the clips of a vault", person(stepUp(call(ok, a.OpenVault)))},
 		{post, "/api/vaults/{id}/seal", caller.Owner, "Take that back", call(ok, a.SealVault)},
 		{get, "/api/keys", caller.Owner, "Everybody's personal keys, public halves", call(ok, a.PersonalKeys)},
-		{patch, "/api/settings", caller.Owner, "Change the rules of the house", call(ok, a.ChangeSettings)},
+		{patch, "/api/settings", caller.Owner, "Change the rules of the house", stepUp(call(ok, a.ChangeSettings))},
 		{get, "/api/log/syslog", caller.Owner, "Where the logs are sent to, and how that goes", call(ok, a.Syslog)},
 		{put, "/api/log/syslog", caller.Owner, "Send the logs to a collector, or stop it", stepUp(call(ok, a.SetSyslog))},
 		{get, "/api/log", caller.Owner, "Who did what, or what became of footage; newest first", call(ok, a.Log)},
