@@ -410,6 +410,41 @@ func TestAttack09Clients(t *testing.T) {
 	}
 }
 
+// TestHeldConnections: connections that are opened and not used, from one address, are few and do not keep others out for longer than a
+// handshake may take.
+func TestHeldConnections(t *testing.T) {
+	clk := newClock(today)
+	b := newBox(t, clk)
+	c := startCamera(t, t.TempDir(), clk)
+	d := b.paired(t, c, "01A")
+	var held []net.Conn
+	for range 200 {
+		conn, err := net.Dial("tcp", c.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		held = append(held, conn)
+	}
+	closed := 0
+	for _, conn := range held {
+		conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		if _, err := conn.Read(make([]byte, 1)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			closed++
+		}
+		if closed == 180 {
+			break
+		}
+	}
+	if closed < 180 {
+		t.Errorf("only %d of 200 were closed at once", closed)
+	}
+	waitUntil(t, func() bool {
+		_, err := b.Sync(context.Background(), c.addr, d, false)
+		return err == nil
+	})
+}
+
 // The variables that make this test program a camera that dies.
 const (
 	dieDir = "CARDEA_TEST_CAMERA"

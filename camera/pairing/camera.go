@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	// handshake bounds a TLS handshake, busyHandshakes how many there are at a time, and ceremonies how many of them go on
-	// to talk to us.
+	// handshake bounds a TLS handshake, busyHandshakes how many there are at a time, and perPeer how many connections of one
+	// address have proved nothing yet, ceremonies included, so that nobody keeps the NVR out by holding on to all.
 	handshake      = 5 * time.Second
-	busyHandshakes = 64
-	ceremonies     = 16
+	busyHandshakes = 128
+	perPeer        = 8
 	// lookEvery is how often codes and pending certificates are looked at.
 	lookEvery = 250 * time.Millisecond
 )
@@ -152,7 +152,7 @@ func (c *Camera) Run(ctx context.Context) error {
 			}
 		}
 	})
-	shaking, talking := make(chan struct{}, busyHandshakes), make(chan struct{}, ceremonies)
+	shaking, strangers := make(chan struct{}, busyHandshakes), peers{count: map[string]int{}}
 	for {
 		conn, err := c.ln.Accept()
 		if err != nil {
@@ -170,15 +170,26 @@ func (c *Camera) Run(ctx context.Context) error {
 			}
 			return fmt.Errorf("the camera's port: %w", err)
 		}
+		peer, _, _ := net.SplitHostPort(conn.RemoteAddr().String()) // an address of TCP always has that form
+		if !strangers.enter(peer) {
+			_ = conn.Close()
+			continue
+		}
 		select {
 		case shaking <- struct{}{}:
 		default:
+			strangers.leave(peer)
 			_ = conn.Close()
 			continue
 		}
 		wg.Go(func() {
 			secure, proto := c.shake(ctx, conn)
 			<-shaking
+			if proto == ProtoPair {
+				defer strangers.leave(peer)
+			} else {
+				strangers.leave(peer)
+			}
 			if secure == nil {
 				return
 			}
@@ -187,12 +198,6 @@ func (c *Camera) Run(ctx context.Context) error {
 				return
 			}
 			defer secure.Close() //nolint:errcheck // what there was to say is said
-			select {
-			case talking <- struct{}{}:
-				defer func() { <-talking }()
-			default:
-				return
-			}
 			stop := context.AfterFunc(ctx, func() { _ = secure.Close() })
 			defer stop()
 			serve := c.pair
@@ -319,6 +324,31 @@ func (c *Camera) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		return verify(state, id.roots, id.pin, NVRURI(id.NVR), x509.ExtKeyUsageClientAuth, now)
 	}
 	return cfg, nil
+}
+
+// peers counts connections by address.
+type peers struct {
+	mu    sync.Mutex
+	count map[string]int
+}
+
+// enter counts one more, unless there are too many.
+func (p *peers) enter(peer string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.count[peer] >= perPeer {
+		return false
+	}
+	p.count[peer]++
+	return true
+}
+
+func (p *peers) leave(peer string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.count[peer]--; p.count[peer] == 0 {
+		delete(p.count, peer)
+	}
 }
 
 func pool(roots []*x509.Certificate) *x509.CertPool {
