@@ -127,6 +127,9 @@ func TestBackupAndRestore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if last, err := db.LogRecord(t.Context(), store.LogAccess, 3); err != nil || last.Action != "restore" {
+		t.Errorf("the restored log says %+v, %v", last, err)
+	}
 	if cameras, err := db.Cameras(t.Context()); err != nil || len(cameras) != 1 || cameras[0].Name != "Front" {
 		t.Errorf("%+v, %v", cameras, err)
 	}

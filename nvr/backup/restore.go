@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"cardea/store"
 	"cardea/store/tlog"
@@ -182,14 +183,18 @@ func writeFile(root *os.Root, name string, r io.Reader) error {
 	return nil
 }
 
-// checkIndex opens the database as the NVR would: foreign, damaged and newer ones are refused, older ones brought up to date.
+// checkIndex opens the database as the NVR would: foreign, damaged and newer ones are refused, older ones brought up to date. Its access
+// log says from then on that it was restored.
 func checkIndex(ctx context.Context, half string, m Manifest) error {
 	db, err := store.Open(ctx, store.Config{Dir: half})
 	if err != nil {
 		return err
 	}
 	id := db.ID().String()
-	if err := db.Close(); err != nil {
+	err = db.LogAccess(ctx, store.Access{
+		Action: "restore", Actor: store.Actor{Name: "console", Role: "console"}, Detail: "the backup of " + m.Created.UTC().Format(time.RFC3339),
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
 		return err
 	}
 	if id != m.Store {
