@@ -88,13 +88,21 @@ func allClips(ctx context.Context, client *console.Client, q console.Query) ([]a
 type clipsExport struct {
 	ID       []string `arg:"" help:"IDs of clips."`
 	Identity string   `help:"File with the vault's identity, the AGE-SECRET-KEY line of the recovery kit." placeholder:"FILE"`
-	Out      string   `help:"File for one clip (- is stdout); directory for several. Default: ID.mp4 or ID.mp4.age here." short:"o" placeholder:"FILE"`
+	Out      string   `help:"File for one clip or a bundle (- is stdout); directory for several clips. Default: ID.mp4 or ID.mp4.age here." short:"o" placeholder:"FILE"`
+	Evidence bool     `help:"Make one ZIP that proves to others what was recorded: sealed clips, log records and proofs; with --identity the video too."`
+	Note     string   `help:"Words that stand in the bundle and in the log." placeholder:"TEXT"`
 }
 
 func (c *clipsExport) Run(e *env) error {
 	identity, err := readIdentity(c.Identity, c.Identity != "")
 	if err != nil {
 		return err
+	}
+	if c.Note != "" && !c.Evidence {
+		return usageError("--note goes with --evidence")
+	}
+	if c.Evidence {
+		return e.with(false, func(client *console.Client) error { return exportEvidence(e, client, c.ID, c.Note, identity, c.Out) })
 	}
 	several := len(c.ID) > 1
 	if several && c.Out == "-" {

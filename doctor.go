@@ -165,7 +165,7 @@ func inside(e *env, client *console.Client, running bool) ([]finding, error) {
 	if len(vaults) == 0 {
 		found = append(found, bad("Sign in and make the vault, or run `cardea setup`.", "There is no vault, so nothing can be recorded."))
 	} else {
-		found = append(found, good("Clips are sealed to %d vault(s).", len(vaults)))
+		found = append(found, aboutVaults(vaults)...)
 	}
 	if health.Disk.State != "ok" && health.Disk.State != "" {
 		found = append(found, bad("Look at the disk of the clips: mount it, or make room.", "The disk at %s is %s.", health.Disk.Path, health.Disk.State))

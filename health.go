@@ -33,10 +33,18 @@ type verifyCommand struct {
 	Clips string `help:"Directory of the clips (default: the one used last)." env:"CARDEA_CLIPS" placeholder:"DIR"`
 	Quick bool   `help:"Do not read the clips: their hashes are not checked then."`
 	// Checkpoint may be given for each log.
+	Bundle     string   `help:"Check an evidence bundle instead, without an NVR." placeholder:"FILE"`
+	VKey       string   `help:"Public key that the log of the bundle is known by, or a file with it." name:"vkey" placeholder:"KEY"`
 	Checkpoint []string `help:"Checkpoint of a log that was kept elsewhere; shows whether the log was rolled back or rewritten since." placeholder:"FILE"`
 }
 
 func (c *verifyCommand) Run(e *env) error {
+	if c.Bundle != "" {
+		return verifyBundle(e, c.Bundle, c.VKey)
+	}
+	if c.VKey != "" {
+		return usageError("--vkey goes with --bundle")
+	}
 	if _, err := os.Stat(filepath.Join(e.dir(), store.FileName)); errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("there is no NVR in %s; name its directory with --data", e.dir())
 	}

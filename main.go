@@ -40,6 +40,7 @@ type grammar struct {
 	Clips   clipsCommand   `cmd:"" help:"List, export and salvage clips."`
 	Events  eventsCommand  `cmd:"" help:"List events."`
 	Users   usersCommand   `cmd:"" help:"Accounts, tokens and rules for owners; gives back lost access."`
+	Vault   vaultCommand   `cmd:"" help:"Vaults: who can open what, new keys, opened and sealed."`
 	Backup  backupCommand  `cmd:"" help:"Sealed backups of the database and the certificate authority."`
 	Restore restoreCommand `cmd:"" help:"Bring back a sealed backup into an empty data directory."`
 	Log     logCommand     `cmd:"" help:"Who did what, and what became of footage: the tamper-evident logs."`

@@ -67,6 +67,12 @@ type Record struct {
 	Proof []byte // tlog-proof with the checkpoint
 }
 
+// ClipOf gives the clip whose sealed file has this name in a bundle.
+func ClipOf(name string) (id string, ok bool) {
+	id, ok = strings.CutPrefix(name, clipDir)
+	return strings.TrimSuffix(id, clipEnd), ok
+}
+
 // Writer makes a bundle. Call Clip for each clip of the manifest, in any order, then Close.
 type Writer struct{ zip *zip.Writer }
 

@@ -109,3 +109,14 @@ func SplitHeader(start []byte) (header []byte, err error) {
 	}
 	return header, nil
 }
+
+// Fingerprint is a personal key as two people compare it by voice: 128 bits of the SHA-256 of its line, in eight groups of four
+// hexadecimal digits.
+func Fingerprint(r Recipient) string {
+	sum := sha256.Sum256([]byte(r.text))
+	groups := make([]string, 8)
+	for i := range groups {
+		groups[i] = fmt.Sprintf("%x", sum[2*i:2*i+2])
+	}
+	return strings.Join(groups, " ")
+}
