@@ -118,7 +118,11 @@ func TestDiscovery(t *testing.T) {
 	avahi := front.Start("sh", script(t, "avahi.sh"), "front-cam", "Front door", "_rtsp._tcp", "554", "path=/stream1", "model=Model One")
 	axisCam := axis.Start("/usr/bin/python3", script(t, "zeroconf_camera.py"), axis.Addr().String(), "_axis-video._tcp", "AXIS M3046-V - ACCC8E000001", "80", "macaddress=ACCC8E000001")
 	onvifCam := onvif.Start("/usr/bin/python3", script(t, "wsd_device.py"), "eth0", "11111111-2222-4333-8444-555555555555", "dn:NetworkVideoTransmitter tds:Device", "Garden cam", "IPC-B<&>", "http://"+onvif.Addr().String()+"/onvif/device_service", "http://["+onvif.Addr6().String()+"]/onvif/device_service")
-	agent := announceAgent(t, ours, "Nursery (2nd floor)", "01JAGENT")
+	binary, err := box.Binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent := ours.Start(binary, "camera", "--data", t.TempDir(), "--source", "test:", "--name", "Nursery (2nd floor)", "--listen", fmt.Sprint(":", agentPort))
 	computer.Start("wsdd", "-i", "eth0", "-n", "OFFICE-PC")
 	printer.Start("/usr/bin/python3", script(t, "wsd_device.py"), "eth0", "99999999-2222-4333-8444-555555555555", "wsdp:Device wprt:PrintDeviceType", "Printer", "Laser", "http://"+printer.Addr().String()+"/")
 	axisCam.WaitOutput(t, "announced")
