@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -83,6 +84,9 @@ func (p *People) FinishTOTP(ctx context.Context, token, code string, from Client
 		return SignedIn{}, refuse(Conflict, "Begin again: the new authenticator was not confirmed in time.")
 	}
 	at, err := p.confirm(ctx, fresh.seed, code, from)
+	if errors.Is(err, &Error{Code: Denied}) {
+		err = refuse(Invalid, "%s", err) // the session is as good as before
+	}
 	if err != nil {
 		return SignedIn{}, err
 	}

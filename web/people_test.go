@@ -544,7 +544,7 @@ func TestFactorChange(t *testing.T) {
 	third := changed.cookie.Value
 	var e api.Enrolment
 	f.send("POST", "/api/account/totp", third, nil).json(t, &e)
-	f.send("POST", "/api/account/totp/verify", third, map[string]string{"totp": "000000"}).detail(t, 401)
+	f.send("POST", "/api/account/totp/verify", third, map[string]string{"totp": "000000"}).detail(t, 422)
 	done := f.send("POST", "/api/account/totp/verify", third, map[string]string{"totp": totp(t, e.TOTPSecret, clock.now())})
 	if done.status != 204 || done.cookie == nil {
 		t.Fatalf("authenticator: %d %s", done.status, done.body)
