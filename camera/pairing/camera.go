@@ -121,13 +121,14 @@ func (c *Camera) now() time.Time {
 	return now
 }
 
-// Run serves the port and shows codes until ctx is done; then it waits for what it started and returns nil.
+// Run serves the port and shows codes until ctx is done; then it closes Media, waits for what it started and returns nil. It
+// returns earlier, with an error, when the memory or the key cannot be used; Media is closed with ctx all the same.
 func (c *Camera) Run(ctx context.Context) error {
+	context.AfterFunc(ctx, func() { _ = c.media.Close() })
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	defer c.media.Close()
 	wg.Go(func() {
 		<-ctx.Done()
 		_ = c.ln.Close() // Accept says so
