@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"net"
 	"net/netip"
 	"net/url"
@@ -31,6 +32,32 @@ func (s *Server) secure(c *fiber.Ctx) error {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 	return c.Next()
+}
+
+// checkFraming refuses requests whose end two parsers could see in different places (RFC 9112, 11.2), and ends their connection. One way
+// to say how long a body is suffices: no browser sends chunks over HTTP/1.1.
+func (s *Server) checkFraming(c *fiber.Ctx) error {
+	if consoleConn(c) {
+		return c.Next()
+	}
+	if oddFraming(c.Request().Header.RawHeaders()) {
+		c.Response().SetConnectionClose()
+		return problem(fiber.StatusBadRequest, "This request can be read in two ways. Send the length of the body in one Content-Length, and no transfer encoding.")
+	}
+	return c.Next()
+}
+
+// oddFraming looks at the lines of a header block: a transfer encoding, a line folded into the next, a blank in or behind a name.
+func oddFraming(block []byte) bool {
+	for line := range bytes.Lines(block) {
+		name, _, found := bytes.Cut(line, []byte(":"))
+		switch {
+		case len(bytes.TrimRight(line, "\r\n")) == 0:
+		case !found, bytes.ContainsAny(name, " \t\r\x00"), bytes.EqualFold(name, []byte(fiber.HeaderTransferEncoding)):
+			return true
+		}
+	}
+	return false
 }
 
 // checkHost refuses a request for a name that is not ours, so that a page of another site whose name suddenly

@@ -118,7 +118,7 @@ func New(cfg Config) *Server {
 		ErrorHandler:            s.fail,
 	})
 	s.huma = humafiber.New(s.fiber, humaConfig(cfg.Version))
-	s.fiber.Use(s.recover, s.secure, s.checkHost, s.limitRate, s.checkOrigin)
+	s.fiber.Use(s.recover, s.secure, s.checkFraming, s.checkHost, s.limitRate, s.checkOrigin)
 	for _, r := range s.routes() {
 		s.mount(r)
 	}
