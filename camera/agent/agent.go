@@ -196,6 +196,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	close(a.ready)
 
+	asked := ctx // is done a moment before the group's own, in which somebody else may close the listener
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range a.streams {
 		group.Go(func() error {
@@ -212,7 +213,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		err := a.server.Wait()
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || asked.Err() != nil {
 			return nil
 		}
 		return fmt.Errorf("RTSP server: %w", err)
