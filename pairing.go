@@ -50,6 +50,21 @@ func (c *camerasRevoke) Run(e *env) error {
 	})
 }
 
+type camerasAccept struct {
+	ID          string `arg:"" help:"ID or name of an isolated camera."`
+	Fingerprint string `help:"Trust this key, the one that the camera shows now, from here on. Without it the camera has to prove itself as before." placeholder:"F"`
+}
+
+func (c *camerasAccept) Run(e *env) error {
+	return e.with(false, func(client *console.Client) error {
+		id, err := cameraID(e, client, c.ID)
+		if err != nil {
+			return err
+		}
+		return client.Do(e.ctx, "POST", "/api/cameras/"+id+"/accept", map[string]any{"fingerprint": c.Fingerprint}, nil)
+	})
+}
+
 type caCommand struct {
 	Roll   caRoll   `cmd:"" help:"Replace the certificate authority of paired cameras; they follow by themselves as they are reached."`
 	Export caExport `cmd:"" help:"Print the certificates that paired cameras trust, in PEM."`

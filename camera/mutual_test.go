@@ -12,7 +12,7 @@ import (
 	"cardea/camera/rtsp"
 )
 
-// TestBefore: what is done before a connection can end the attempt; doubt about the identity is a refusal, anything else is waited
+// TestBefore: what is done before a connection can end the attempt; doubt about the identity has a phase of its own, anything else is waited
 // for.
 func TestBefore(t *testing.T) {
 	address, _, _, err := camera.ParseURL("rtsps://127.0.0.1:1/x")
@@ -20,7 +20,7 @@ func TestBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	for phase, before := range map[camera.Phase]error{
-		camera.Refused: rtsp.ErrIdentity{Err: errors.New("Another device answers.")},
+		camera.Doubted: rtsp.ErrIdentity{Err: errors.New("Another device answers.")},
 		camera.Waiting: errors.New("nothing answers"),
 	} {
 		ctx, cancel := context.WithCancel(t.Context())

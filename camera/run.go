@@ -42,7 +42,8 @@ func (c *Camera) Run(ctx context.Context, sink func(*frame.Frame)) error {
 		failures++
 		c.cfg.Log.Warn("camera connection ended", "camera", c.cfg.Name, "reason", err.Error(), "again_in", wait.Round(time.Millisecond))
 		r.set(func(s *State) {
-			s.Phase, s.Detail, s.NextAttempt = phaseOf(err), err.Error(), c.cfg.Now().Add(wait)
+			s.Phase, s.Detail, s.NextAttempt = c.phaseOf(err), err.Error(), c.cfg.Now().Add(wait)
+			s.Presented = presented(err)
 			s.FPS, s.Bitrate = 0, 0
 		})
 		timer := time.NewTimer(wait)
@@ -55,15 +56,34 @@ func (c *Camera) Run(ctx context.Context, sink func(*frame.Frame)) error {
 	return ctx.Err()
 }
 
-// phaseOf sorts the reason for a lost connection.
-func phaseOf(err error) Phase {
+// phaseOf sorts the reason for a lost connection. A camera that proved itself over TLS before and now speaks an older one,
+// or none, is in doubt like one with another key.
+func (c *Camera) phaseOf(err error) Phase {
+	var (
+		pin      rtsp.ErrPin
+		identity rtsp.ErrIdentity
+		old      rtsp.ErrTLSVersion
+		plain    rtsp.ErrNotTLS
+	)
+	known := len(c.cfg.Pin) > 0 || c.cfg.Mutual != nil
 	switch {
+	case errors.As(err, &pin) && len(pin.Want) > 0, errors.As(err, &identity), known && (errors.As(err, &old) || errors.As(err, &plain)):
+		return Doubted
 	case rtsp.Credentials(err):
 		return Refused
 	case rtsp.Settings(err):
 		return Unusable
 	}
 	return Waiting
+}
+
+// presented is the key that was shown in place of the pinned one.
+func presented(err error) []byte {
+	var pin rtsp.ErrPin
+	if errors.As(err, &pin) {
+		return pin.Got
+	}
+	return nil
 }
 
 // wait is how long to stay away: it doubles from Backoff to BackoffMax, is spread by half so that a power cut does
@@ -74,8 +94,8 @@ func (c *Camera) wait(err error, failures int) time.Duration {
 		return 0
 	}
 	wait := min(c.cfg.Backoff<<min(failures, 20), c.cfg.BackoffMax)
-	switch phaseOf(err) {
-	case Refused:
+	switch c.phaseOf(err) {
+	case Refused, Doubted:
 		wait = c.cfg.RefusedWait
 	case Unusable:
 		wait = c.cfg.BackoffMax
@@ -141,7 +161,7 @@ func (r *runner) session(ctx context.Context) (lasted time.Duration, err error) 
 			r.window = window{}
 			c.cfg.Log.Info("camera streaming", "camera", c.cfg.Name)
 			r.set(func(st *State) {
-				st.Phase, st.Detail, st.NextAttempt = Streaming, "", time.Time{}
+				st.Phase, st.Detail, st.NextAttempt, st.Presented = Streaming, "", time.Time{}, nil
 				st.Reconnects = r.sessions - 1
 			})
 			r.look(s.Stats(), false)

@@ -12,8 +12,10 @@ const (
 	Streaming Phase = "streaming"
 	// Waiting: the camera is not there; the next attempt follows by itself.
 	Waiting Phase = "waiting"
-	// Refused: credentials or certificate were refused. Attempts are rare until a person changes something.
+	// Refused: credentials were refused. Attempts are rare until a person changes something.
 	Refused Phase = "refused"
+	// Doubted: what answers does not prove to be the camera. Nothing was sent to it; a person has to decide.
+	Doubted Phase = "doubted"
 	// Unusable: the camera answers, but the address, the path or its encoding cannot be used.
 	Unusable Phase = "unusable"
 	// Stopped: Run has not begun or has returned.
@@ -77,6 +79,8 @@ type State struct {
 	// ClockOffset is the camera's clock minus ours, valid when ClockKnown.
 	ClockOffset time.Duration
 	ClockKnown  bool
+	// Presented is the SHA-256 of the SPKI that was shown in place of the pinned one, while Phase is Doubted for that.
+	Presented []byte
 	// LastFrame is when the last picture came; zero for never.
 	LastFrame time.Time
 }

@@ -109,7 +109,7 @@ func (n *NVR) AddCamera(ctx context.Context, actor store.Actor, c NewCamera) (Ca
 	if row, err = n.db.CreateCamera(ctx, row); err != nil {
 		return CameraStatus{}, err
 	}
-	if err := n.addRunner(ctx, row, store.ID{}); err != nil {
+	if err := n.addRunner(ctx, row, store.ID{}, nil); err != nil {
 		return CameraStatus{}, err
 	}
 	n.log.InfoContext(ctx, "camera added", "by", actor.Name, "camera", row.ID.String(), "name", row.Name, "url", rtsp.Redact(row.URL), "trust", row.Trust)
@@ -161,7 +161,10 @@ func (n *NVR) ChangeCamera(ctx context.Context, actor store.Actor, id store.ID, 
 	n.sizeCaches()
 	r.line.Set(settings)
 	if reconnect {
-		r.reconnect()
+		// Whoever changes what the camera is known by has decided about it.
+		if err := n.release(ctx, r, row); err != nil {
+			return CameraStatus{}, err
+		}
 	}
 	n.keeper.Wake()
 	n.log.InfoContext(ctx, "camera changed", "by", actor.Name, "camera", id.String(), "name", row.Name, "url", rtsp.Redact(row.URL), "mode", row.Mode)

@@ -85,10 +85,9 @@ func (r *runner) paired(ctx context.Context, row store.Camera) error {
 		return err
 	}
 	r.mu.Lock()
-	r.row, r.device, r.doubted = row, d, ""
+	r.device = d
 	r.mu.Unlock()
-	r.reconnect()
-	return nil
+	return r.n.release(ctx, r, row)
 }
 
 // current gives the device, or why there is none.
@@ -154,23 +153,17 @@ func (r *runner) sync(ctx context.Context) error {
 	if r.device != nil && r.device.ID == d.ID {
 		next := *r.device
 		next.Leaf, next.Bundle, next.Synced = leaf, bundle, r.n.clock.Now()
-		r.device, r.doubted = &next, ""
+		r.device = &next
 	}
 	r.mu.Unlock()
 	r.n.rollOn(ctx)
 	return nil
 }
 
-// inDoubt makes the error, and the event when it is news.
+// inDoubt makes the error, and has the camera isolated.
 func (r *runner) inDoubt(cause error) error {
 	err := rtsp.ErrIdentity{Err: cause}
-	r.mu.Lock()
-	news := r.doubted != cause.Error()
-	r.doubted = cause.Error()
-	r.mu.Unlock()
-	if news {
-		r.n.doubt(r.id, "identity", err.Error())
-	}
+	r.n.suspect(suspicion{r, "identity", err.Error(), nil})
 	return err
 }
 

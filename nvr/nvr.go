@@ -63,6 +63,7 @@ type NVR struct {
 	bundles  bundles
 
 	timeChanged chan struct{} // the setting of the time server; holds one
+	suspects    chan suspicion
 
 	change sync.Mutex // one use case that changes cameras or vaults at a time
 
@@ -98,7 +99,7 @@ func Open(ctx context.Context, cfg Config) (*NVR, error) {
 	}
 	n := &NVR{
 		cfg: cfg, db: cfg.DB, log: cfg.Log, clock: clock.New(cfg.Clock, floor),
-		runners: map[store.ID]*runner{}, events: make(chan event, 256), timeChanged: make(chan struct{}, 1), wakeDevices: make(chan struct{}, 1),
+		runners: map[store.ID]*runner{}, events: make(chan event, 256), timeChanged: make(chan struct{}, 1), wakeDevices: make(chan struct{}, 1), suspects: make(chan suspicion, 64),
 	}
 	n.alarms.now = n.clock.Now
 	n.pairer = pairing.NVR{Issuer: cfg.Devices, Now: n.clock.Now}
@@ -144,11 +145,16 @@ func (n *NVR) addRunners(ctx context.Context) error {
 			lasting[e.Camera] = e.ID
 		}
 	}
+	isolations, err := n.loadIsolations(ctx)
+	if err != nil {
+		return err
+	}
 	for _, c := range cameras {
-		if err := n.addRunner(ctx, c, lasting[c.ID]); err != nil {
+		if err := n.addRunner(ctx, c, lasting[c.ID], isolations[c.ID]); err != nil {
 			return err
 		}
 	}
+	n.alarmIsolated()
 	return nil
 }
 
@@ -169,6 +175,7 @@ func (n *NVR) Run(ctx context.Context) error {
 	disk.Go(func() error { return n.serveTime(ctx) })
 	disk.Go(func() error { return tuneHeap(ctx) })
 	disk.Go(func() error { return n.keepDevices(ctx) })
+	disk.Go(func() error { return n.watchCameras(ctx) })
 	disk.Go(func() error { return n.backup.Run(ctx, n.backedUp) })
 	n.mu.Lock()
 	n.running = ctx

@@ -182,7 +182,7 @@ func (n *NVR) activate(ctx context.Context, d store.Device) (CameraStatus, error
 	n.log.InfoContext(ctx, "camera paired", "camera", row.ID.String(), "name", row.Name, "device", d.ID.String())
 	r, err := n.runner(row.ID)
 	if err != nil {
-		err = n.addRunner(ctx, row, store.ID{})
+		err = n.addRunner(ctx, row, store.ID{}, nil)
 	} else {
 		err = r.paired(ctx, row)
 	}

@@ -117,9 +117,9 @@ func TestPairing(t *testing.T) {
 	if err := b.RevokeCamera(ctx, anna, id); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "refused", func() bool {
+	eventually(t, "doubted", func() bool {
 		st := b.camera(id)
-		return st.Connection.Phase == "refused" && !st.Recording.Active && st.Pairing.Revoked && strings.Contains(st.Connection.Detail, "revoked")
+		return st.Connection.Phase == "doubted" && !st.Recording.Active && st.Pairing.Revoked && strings.Contains(st.Connection.Detail, "revoked")
 	})
 	t.Logf("%v from revocation to the end of the stream", time.Since(revoked).Round(time.Millisecond))
 	if err := b.RevokeCamera(ctx, anna, id); store.ErrorCode(err) != store.NotFound {
@@ -176,7 +176,7 @@ func TestAttack22Reset(t *testing.T) {
 		t.Fatal(err)
 	}
 	a = startAgent(t, a.dir, a.addr)
-	eventually(t, "refused", func() bool { return b.camera(id).Connection.Phase == "refused" })
+	eventually(t, "isolated", func() bool { return b.camera(id).Connection.Phase == isolated })
 	eventually(t, "an event", func() bool { return b.kinds(id)["camera.identity"] == 1 })
 	if _, err := b.Pair(t.Context(), anna, PairRequest{Address: a.addr, Code: a.digits(t)}); store.ErrorCode(err) != store.Conflict {
 		t.Errorf("it takes its old place silently: %v", err)
@@ -301,7 +301,7 @@ func TestRollAuthority(t *testing.T) {
 		}
 	}
 	startAgent(t, a.dir, a.addr)
-	eventually(t, "refused", func() bool { return b.camera(st.Camera.ID).Connection.Phase == "refused" })
+	eventually(t, "isolated", func() bool { return b.camera(st.Camera.ID).Connection.Phase == isolated })
 }
 
 func testAuthority(t *testing.T, dir string) DeviceAuthority {

@@ -48,8 +48,9 @@ type runner struct {
 	history []Change // newest last
 	stopped chan struct{}
 	device  *store.Device // of a paired camera; nil when it was revoked, and for other cameras
-	doubted string        // why its identity is in doubt, as people were told
-	syncing sync.Mutex    // one at a time looks after it
+	// isolation is why there is no connection, until a person decides; nil while there may be one.
+	isolation *store.Isolation
+	syncing   sync.Mutex // one at a time looks after it
 }
 
 // credentials are what a camera's row holds sealed.
@@ -58,8 +59,9 @@ type credentials struct {
 	Password string `json:"password"`
 }
 
-// addRunner makes the runner of a camera and starts it when the NVR runs. offline is an event that lasts.
-func (n *NVR) addRunner(ctx context.Context, row store.Camera, offline store.ID) error {
+// addRunner makes the runner of a camera and starts it when the NVR runs. offline is an event that lasts, isolation why the
+// camera is to be left alone.
+func (n *NVR) addRunner(ctx context.Context, row store.Camera, offline store.ID, isolation *store.Isolation) error {
 	settings, err := n.settings(ctx, row)
 	if err != nil {
 		return err
@@ -68,7 +70,7 @@ func (n *NVR) addRunner(ctx context.Context, row store.Camera, offline store.ID)
 	if err != nil {
 		return err
 	}
-	r := &runner{n: n, id: row.ID, row: row, device: device, offline: offline, stopped: make(chan struct{})}
+	r := &runner{n: n, id: row.ID, row: row, device: device, offline: offline, isolation: isolation, stopped: make(chan struct{})}
 	r.hub = hub.New(hub.Config{OnAttention: r.attend})
 	r.line = n.recorder.Add(recorder.LineConfig{Camera: row.ID, Hub: r.hub, Settings: settings, Pull: r.pull, OnEndless: r.reconnect})
 	n.mu.Lock()
@@ -159,6 +161,11 @@ func (r *runner) run(ctx context.Context) {
 	defer close(r.stopped)
 	for ctx.Err() == nil {
 		connection, cancel := context.WithCancel(ctx)
+		if r.keepAway(cancel) {
+			<-connection.Done()
+			cancel()
+			continue
+		}
 		cam, err := r.connect(cancel)
 		if err == nil {
 			err = cam.Run(connection, r.hub.Publish)
@@ -306,13 +313,16 @@ func (r *runner) onState(s camera.State) {
 	switch s.Phase {
 	case camera.Waiting:
 		reason = store.GapOffline
-	case camera.Refused:
+	case camera.Refused, camera.Doubted:
 		reason = store.GapRefused
 	case camera.Unusable:
 		reason = store.GapDecode
 	}
 	if s.Phase != camera.Stopped {
 		r.line.Connection(reason, s.Detail)
+	}
+	if s.Phase == camera.Doubted && !r.revoked() {
+		r.n.suspect(suspicion{r, "identity", s.Detail, s.Presented})
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -330,6 +340,13 @@ func (r *runner) onState(s camera.State) {
 		r.online = false
 		r.missed(reason, s.Detail)
 	}
+}
+
+// revoked reports whether a person took the camera's certificate back: then nobody has to decide any more.
+func (r *runner) revoked() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.row.Trust == store.TrustPaired && r.device == nil
 }
 
 // missed makes the event that lasts while the camera is not there. The caller holds r.mu.
@@ -368,7 +385,7 @@ func (r *runner) setHistory(s camera.State) {
 // status joins what is known about the camera.
 func (r *runner) status() CameraStatus {
 	r.mu.Lock()
-	row, cam, pairing := r.row, r.camera, r.pairingState()
+	row, cam, pairing, isolation := r.row, r.camera, r.pairingState(), r.isolation
 	r.mu.Unlock()
 	st := CameraStatus{Camera: row, Connection: Connection{Phase: "off", Since: row.Created, Trust: string(row.Trust)}}
 	st.Camera.Secret = nil
@@ -380,6 +397,11 @@ func (r *runner) status() CameraStatus {
 	}
 	line := r.line.State()
 	st.Recording = Recording{Active: line.Active, Reason: line.Reason, Detail: line.Detail, Clip: line.Clip}
+	if isolation != nil {
+		st.Isolation = isolation
+		st.Connection.Phase, st.Connection.Since, st.Connection.Detail = isolated, isolation.Since, isolation.Detail
+		return st
+	}
 	if cam == nil {
 		return st
 	}

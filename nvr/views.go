@@ -22,6 +22,8 @@ type CameraStatus struct {
 	Usage Usage
 	// Pairing is the state of a paired camera's certificate; nil for others.
 	Pairing *Pairing
+	// Isolation is why the NVR keeps away from the camera until a person decides; nil while it does not.
+	Isolation *store.Isolation
 }
 
 // Connection is the state of the line to a camera.

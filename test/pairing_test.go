@@ -164,7 +164,7 @@ func TestPairedCamera(t *testing.T) {
 	}
 	waitFor(t, "the end of the stream", func() bool {
 		cameras, err := b.Cameras()
-		return err == nil && cameras[0].State == "refused"
+		return err == nil && cameras[0].State == "doubted"
 	})
 	if out, err := b.Run("events", "list", "--kind", "camera.identity"); err != nil || !strings.Contains(string(out), "revoked") {
 		t.Errorf("%s %v", out, err)

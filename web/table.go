@@ -99,6 +99,7 @@ func (s *Server) routes() []route {
 		{post, "/api/cameras/{id}/revoke", caller.Owner, "Take a paired camera's certificate back for good", stepUp(call(none, a.RevokeCamera))},
 		{get, "/api/ca/devices", caller.Owner, "The certificate authority of paired cameras", call(ok, a.DeviceCA)},
 		{post, "/api/ca/devices", caller.Owner, "Replace the certificate authority of paired cameras", stepUp(call(ok, a.RollCA))},
+		{post, "/api/cameras/{id}/accept", caller.Owner, "Decide that an isolated camera may be connected again", stepUp(call(ok, a.AcceptCamera))},
 		{patch, "/api/cameras/{id}", caller.Owner, "Change a camera", call(ok, a.ChangeCamera)},
 		{del, "/api/cameras/{id}", caller.Owner, "Remove a camera", stepUp(call(none, a.RemoveCamera))},
 		{post, "/api/vaults", caller.Owner, "Bring a vault made in the browser", stepUp(call(created, a.NewVault))},
@@ -121,9 +122,9 @@ func (s *Server) routes() []route {
 		{post, "/api/invitations", caller.Owner, "Invite somebody", stepUp(call(created, a.Invite))},
 		{del, "/api/invitations/{id}", caller.Owner, "Take an invitation back", call(none, a.Uninvite)},
 		{get, "/api/access", caller.Owner, "Where the NVR is administered from, and what needs two owners", call(ok, a.Access)},
-		{put, "/api/access", caller.Owner, "Change that", stepUp(call(ok, a.ChangeAccess))},
+		{put, "/api/access", caller.Owner, "Change that", person(stepUp(call(ok, a.ChangeAccess)))},
 		{get, "/api/approvals", caller.Owner, "Requests for the agreement of a second owner", call(ok, a.Approvals)},
-		{post, "/api/approvals/{id}", caller.Owner, "Answer the request of another owner", stepUp(call(ok, a.Decide))},
+		{post, "/api/approvals/{id}", caller.Owner, "Answer the request of another owner", person(stepUp(call(ok, a.Decide)))},
 
 		// The command line on the machine itself.
 		{post, "/api/console/claim", caller.Console, "A new one-time claim URL", call(created, a.NewClaim)},

@@ -39,6 +39,7 @@ type Camera struct {
 	Recording      Recording   `json:"recording"`
 	Usage          Usage       `json:"usage"`
 	Pairing        *Pairing    `json:"pairing" doc:"null for a camera that is not paired"`
+	Isolation      *Isolation  `json:"isolation" doc:"Why Cardea keeps away from it until a person decides; null while it does not"`
 }
 
 // CameraState is the state of the line to a camera.
@@ -74,7 +75,7 @@ func camera(s nvr.CameraStatus) Camera {
 		Codecs: words(line.Codecs), Skipped: words(line.Skipped),
 		Recording: Recording{s.Recording.Active, s.Recording.Reason, s.Recording.Detail, idOrNull(s.Recording.Clip)},
 		Usage:     Usage{s.Usage.Bytes, s.Usage.Clips, orNull(s.Usage.Oldest)},
-		Pairing:   pairing(s.Pairing),
+		Pairing:   pairing(s.Pairing), Isolation: isolation(s.Isolation),
 	}
 }
 

@@ -28,6 +28,8 @@ export function cameraState(camera: Camera): { text: string; tone: 'good' | 'war
   if (camera.state.phase === 'streaming') return { text: 'Online', tone: 'good' };
   if (camera.state.phase === 'connecting') return { text: 'Connecting', tone: '' };
   if (camera.state.phase === 'refused') return { text: 'Refused', tone: 'danger' };
+  if (camera.state.phase === 'doubted') return { text: 'Identity in doubt', tone: 'danger' };
+  if (camera.state.phase === 'isolated') return { text: 'Isolated until you decide', tone: 'danger' };
   if (camera.state.phase === 'unusable') return { text: 'Unusable stream', tone: 'danger' };
   if (camera.state.phase === 'stopped') return { text: 'Off', tone: '' };
   return { text: `Offline since ${moment(camera.state.since)}`, tone: 'danger' };
