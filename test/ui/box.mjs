@@ -64,8 +64,8 @@ export function fetchUnchecked(url) {
   });
 }
 
-/** Starts Chromium with a home of its own, and the certificate in its store where one is given. */
-export async function browse(t, { certificate, ...context } = {}) {
+/** Starts Chromium with a home of its own, the certificate in its store where one is given, and a name for 127.0.0.1. */
+export async function browse(t, { certificate, name, ...context } = {}) {
   const home = scratch(t, 'home');
   if (certificate) {
     const store = join(home, '.pki/nssdb');
@@ -78,7 +78,7 @@ export async function browse(t, { certificate, ...context } = {}) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     env: { ...process.env, HOME: home },
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', ...(name ? [`--host-resolver-rules=MAP ${name} 127.0.0.1`] : [])],
   });
   t.after(() => browser.close());
   const page = await (await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-GB', ...context })).newPage();

@@ -1,6 +1,7 @@
 /** Who is signed in, on which box, with which vaults. */
 import { get, post, remove, type Outcome, type Problem, whenSignedOut } from './api/client';
 import type { Session, Setup, User, Vault } from './api/types';
+import { signInWithPasskey } from './people/passkeys';
 import { keys } from './vault/keys.svelte';
 
 type Stage = 'loading' | 'unreachable' | 'unclaimed' | 'signed-out' | 'signed-in';
@@ -51,6 +52,14 @@ class State {
       this.recoveryCodeUsed = session.value.recovery_code_used ?? false;
     }
     return session;
+  }
+
+  /** Signs in with a passkey: no name, no password. */
+  async signInWithPasskey(): Promise<Outcome<Session>> {
+    const used = await signInWithPasskey();
+    if (!used.ok) return used;
+    await this.enter(used.value.session);
+    return { ok: true, value: used.value.session };
   }
 
   /** Takes a session over that the box has just opened. */

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { get, post, remove, whenSignedOut } from './client';
+import { get, post, remove, whenSignedOut, whenStepUp } from './client';
 
 const answer = (status: number, body: unknown, headers: Record<string, string> = {}) =>
   vi.fn<typeof fetch>(async () => new Response(status === 204 ? null : typeof body === 'string' ? body : JSON.stringify(body), { status, headers }));
@@ -59,4 +59,31 @@ test('a lost session is told once the box says so, but not for a wrong password'
   expect(lost).not.toHaveBeenCalled();
   await get('/api/cameras');
   expect(lost).toHaveBeenCalledOnce();
+});
+
+test('a sensitive call asks for a proof and is repeated once', async () => {
+  const refusal = () => new Response(JSON.stringify({ type: 'step-up-required', title: 'Confirm', status: 403, detail: 'Confirm.' }), { status: 403 });
+  const reply = vi.fn<typeof fetch>().mockResolvedValueOnce(refusal()).mockResolvedValueOnce(new Response('{"recovery_codes":["a"]}'));
+  box(reply);
+  const proof = vi.fn(async () => true);
+  whenStepUp(proof);
+  expect(await post('/api/account/recovery-codes')).toEqual({ ok: true, value: { recovery_codes: ['a'] } });
+  expect(proof).toHaveBeenCalledTimes(1);
+  const always = vi.fn<typeof fetch>(async () => refusal());
+  box(always);
+  expect((await post('/api/account/recovery-codes')).problem?.type).toBe('step-up-required');
+  expect(always).toHaveBeenCalledTimes(2);
+  whenStepUp(async () => false);
+  expect((await post('/api/account/recovery-codes')).ok).toBe(false);
+  expect(always).toHaveBeenCalledTimes(3);
+});
+
+test('a wrong proof does not sign anybody out', async () => {
+  const out = vi.fn();
+  whenSignedOut(out);
+  box(answer(401, { title: 'Wrong', detail: 'Wrong.' }));
+  await post('/api/session/step-up', { body: { password: 'x' } });
+  expect(out).not.toHaveBeenCalled();
+  await get('/api/sessions');
+  expect(out).toHaveBeenCalledTimes(1);
 });

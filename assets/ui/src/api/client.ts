@@ -17,7 +17,7 @@ export interface Problem {
 
 export type Outcome<T> = { ok: true; value: T; aborted?: undefined; problem?: undefined } | { ok: false; aborted: true; problem?: undefined } | { ok: false; aborted: false; problem: Problem };
 
-type Method = 'get' | 'post' | 'patch' | 'delete';
+type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 
 /** The paths that know a method. */
 type PathOf<M extends Method> = { [P in keyof paths]: NonNullable<paths[P][M]> extends { responses: unknown } ? P : never }[keyof paths];
@@ -60,13 +60,20 @@ export function whenSignedOut(act: () => void): void {
   onSignedOut = act;
 }
 
+let stepUp: () => Promise<boolean> = async () => false;
+
+/** Says how a person proves once more who they are. The call that needs it is repeated when that gives true. */
+export function whenStepUp(act: () => Promise<boolean>): void {
+  stepUp = act;
+}
+
 const unreachable: Problem = {
   title: 'No connection',
   status: 0,
   detail: 'The box cannot be reached. Is it on, and are you on its network?',
 };
 
-async function call<T>(method: Method, template: string, options: Loose = {}): Promise<Outcome<T>> {
+async function call<T>(method: Method, template: string, options: Loose = {}, again = true): Promise<Outcome<T>> {
   const path = template.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(options.path?.[name])));
   const url = new URL(path, location.origin);
   for (const [name, value] of Object.entries(options.query ?? {})) {
@@ -84,7 +91,9 @@ async function call<T>(method: Method, template: string, options: Loose = {}): P
     // An empty list may come as null.
     if (response.ok) return { ok: true, value: (text ? (JSON.parse(text) ?? []) : undefined) as T };
     const problem = problemOf(response, text);
-    if (problem.status === 401 && path !== '/api/session') onSignedOut();
+    if (problem.type === 'step-up-required' && again && (await stepUp())) return await call<T>(method, template, options, false);
+    // A wrong proof is no end of the session.
+    if (problem.status === 401 && path !== '/api/session' && !path.startsWith('/api/session/')) onSignedOut();
     return { ok: false, aborted: false, problem };
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') return { ok: false, aborted: true };
@@ -100,6 +109,7 @@ function problemOf(response: Response, text: string): Problem {
   };
   try {
     const body = JSON.parse(text) as Partial<Problem> & { errors?: { message?: string; location?: string }[] };
+    if (body.type) problem.type = body.type;
     if (body.title) problem.title = body.title;
     if (body.detail) problem.detail = body.detail;
     else if (body.title) problem.detail = body.title;
@@ -119,6 +129,10 @@ export function get<P extends PathOf<'get'>>(path: P, ...[options]: Arguments<Op
 
 export function post<P extends PathOf<'post'>>(path: P, ...[options]: Arguments<Operation<P, 'post'>>): Promise<Outcome<Value<Operation<P, 'post'>>>> {
   return call('post', path, options as Loose | undefined);
+}
+
+export function put<P extends PathOf<'put'>>(path: P, ...[options]: Arguments<Operation<P, 'put'>>): Promise<Outcome<Value<Operation<P, 'put'>>>> {
+  return call('put', path, options as Loose | undefined);
 }
 
 export function patch<P extends PathOf<'patch'>>(path: P, ...[options]: Arguments<Operation<P, 'patch'>>): Promise<Outcome<Value<Operation<P, 'patch'>>>> {

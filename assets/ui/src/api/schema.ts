@@ -22,6 +22,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/account/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's personal key, which vaults are granted to */
+        get: operations["get-account-key"];
+        /** Bring a personal key made in the browser, or wrap it anew */
+        put: operations["put-account-key"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/account/password": {
         parameters: {
             query?: never;
@@ -298,6 +316,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/clips/{id}/video": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The plaintext MP4 of a clip of an open vault, whole or one range */
+        get: operations["get-clips-id-video"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/console/backup": {
         parameters: {
             query?: never;
@@ -485,6 +520,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/evidence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Prepare a bundle of clips with proofs */
+        post: operations["post-evidence"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/evidence/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Fetch it */
+        get: operations["get-evidence-id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/health": {
         parameters: {
             query?: never;
@@ -582,6 +651,40 @@ export interface paths {
         put?: never;
         /** End that with a code of the authenticator app */
         post: operations["post-invite-verify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everybody's personal keys, public halves */
+        get: operations["get-keys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A link to the bytes of a clip for what has no session */
+        post: operations["post-links"];
         delete?: never;
         options?: never;
         head?: never;
@@ -794,6 +897,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/s/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a link shows */
+        get: operations["get-s-id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/s/{id}/clips/{clip}/data": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The age ciphertext of a clip that an opened link shows */
+        get: operations["get-s-id-clips-clip-data"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/s/{id}/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Open a link; it counts and is recorded */
+        post: operations["post-s-id-views"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/session": {
         parameters: {
             query?: never;
@@ -952,6 +1106,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/shares": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Links for guests: the caller's, for an owner everybody's */
+        get: operations["get-shares"];
+        put?: never;
+        /** Make a link that shows clips to whoever has it */
+        post: operations["post-shares"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/shares/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Take a link back */
+        delete: operations["delete-shares-id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/timeline": {
         parameters: {
             query?: never;
@@ -1075,6 +1264,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/vaults/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Rename a vault, or make it the default */
+        patch: operations["patch-vaults-id"];
+        trace?: never;
+    };
     "/api/vaults/{id}/grants": {
         parameters: {
             query?: never;
@@ -1105,6 +1311,74 @@ export interface paths {
         post?: never;
         /** Revoke a grant */
         delete: operations["delete-vaults-id-grants-grant"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/vaults/{id}/open": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let the NVR itself open the clips of a vault */
+        post: operations["post-vaults-id-open"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/vaults/{id}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take a vault from somebody */
+        post: operations["post-vaults-id-revoke"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/vaults/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Renew a vault's key for clips from now on */
+        post: operations["post-vaults-id-rotate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/vaults/{id}/seal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take that back */
+        post: operations["post-vaults-id-seal"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1271,7 +1545,7 @@ export interface components {
             name: string;
             /** @enum {string} */
             transport?: "auto" | "tcp" | "udp";
-            /** @description rtsp:// or rtsps://, may hold user:password@, which is stored encrypted and never given out */
+            /** @description rtsp:// or rtsps:// of a stream, or http://, https:// or just a host of an ONVIF camera; may hold user:password@, which is stored encrypted and never given out */
             url: string;
         };
         AddUserRequestBody: {
@@ -1520,6 +1794,11 @@ export interface components {
             /** @enum {string} */
             role?: "owner" | "member" | "viewer";
         };
+        ChangeVaultRequestBody: {
+            /** @description Seal the clips of cameras without a vault of their own to this one */
+            default?: boolean;
+            name?: string;
+        };
         Claim: {
             /** Format: date-time */
             expires: string;
@@ -1697,6 +1976,23 @@ export interface components {
             /** Format: date-time */
             start: string;
         };
+        Evidence: {
+            /**
+             * Format: int64
+             * @description About
+             */
+            bytes: number;
+            /** Format: date-time */
+            expires: string;
+            id: string;
+            /** @description Path and query */
+            url: string;
+        };
+        EvidenceRequestBody: {
+            clips: string[] | null;
+            /** @description Stands in the bundle and in the log */
+            note?: string;
+        };
         FinishSetupRequestBody: {
             token: string;
             /** @description The code that the app shows now */
@@ -1718,7 +2014,7 @@ export interface components {
             created: string;
             id: string;
             /** @enum {string} */
-            kind: "passphrase" | "passkey" | "device";
+            kind: "passphrase" | "passkey" | "device" | "sealed";
             label: string;
             user: string;
             /** @description Base64, only among the caller's own grants */
@@ -1742,6 +2038,11 @@ export interface components {
              */
             uptime: number;
             version: string;
+        };
+        Holder: {
+            grants: components["schemas"]["Grant"][];
+            name: string;
+            user: string;
         };
         Invitation: {
             by: string;
@@ -1772,6 +2073,12 @@ export interface components {
             name: string;
             /** @enum {string} */
             role: "owner" | "member" | "viewer";
+        };
+        Link: {
+            /** Format: date-time */
+            expires: string;
+            /** @description Path and query */
+            url: string;
         };
         LogCheckpoint: {
             /** @description Signed note of C2SP tlog-checkpoint */
@@ -1845,10 +2152,18 @@ export interface components {
             /** Format: int64 */
             size: number;
         };
+        Named: {
+            name: string;
+            user: string;
+        };
         NewGrantRequestBody: {
             /** @enum {string} */
-            kind: "passphrase" | "device";
+            kind: "passphrase" | "passkey" | "device" | "sealed";
             label?: string;
+            /** @description The personal key that it is sealed to; sealed only */
+            recipient?: string;
+            /** @description For whom, when an owner grants it to somebody else; sealed only */
+            user?: string;
             /** @description Base64 */
             wrapped: string;
         };
@@ -1867,6 +2182,21 @@ export interface components {
             /** @description Opens the set-up of the account; valid once, for a day */
             url: string;
         };
+        NewKey: {
+            /** @description For other people */
+            grants?: components["schemas"]["SealedGrant"][] | null;
+            /** @description The recovery kit was shown to open the vault */
+            kit_tested: boolean;
+            recipient: string;
+            /** @description Whom it is wrapped for, where the console brings it */
+            user?: string;
+            /** @description Base64 of an age file of the identity line, wrapped by the caller's vault passphrase */
+            wrapped?: string;
+        };
+        NewLinkRequestBody: {
+            /** @description What it is good for */
+            path: string;
+        };
         NewPasskeyRequestBody: {
             ceremony: string;
             /** @description PublicKeyCredential.toJSON(), without what the prf extension gave */
@@ -1874,6 +2204,28 @@ export interface components {
             name: string;
             /** @description The authenticator can derive keys */
             prf?: boolean;
+        };
+        NewShareRequestBody: {
+            /** @description Of one camera */
+            clips: string[] | null;
+            /**
+             * Format: date-time
+             * @description Within 31 days
+             */
+            expires: string;
+            /**
+             * Format: date-time
+             * @description Serve nothing from before
+             */
+            from?: string;
+            /** @description Base64 of the file keys of the clips, sealed under the key behind the #; see docs/vaults.md */
+            keys: string;
+            /** Format: int64 */
+            max_views?: number;
+            /** @description Shown to whoever opens the link */
+            note?: string;
+            /** Format: date-time */
+            to?: string;
         };
         NewToken: {
             /** Format: date-time */
@@ -1906,8 +2258,14 @@ export interface components {
             recipient: string;
             /** @enum {string} */
             type: "hybrid" | "x25519";
+            /** @description Whom it is wrapped for, where the console brings it */
+            user?: string;
             /** @description Base64 of an age file of the identity line, wrapped by the vault passphrase */
             wrapped: string;
+        };
+        OpenVaultRequestBody: {
+            /** @description The AGE-SECRET-KEY line */
+            identity: string;
         };
         PairRequestBody: {
             /** @description Host with or without port; may be left out where code is the text of the QR code */
@@ -1988,7 +2346,19 @@ export interface components {
             /** Format: int64 */
             sessions: number;
         };
+        PersonalKey: {
+            /** Format: date-time */
+            created: string;
+            name: string;
+            recipient: string;
+            role: string;
+            user: string;
+            /** @description Base64 of the private half, wrapped by the vault passphrase; only one's own */
+            wrapped?: string;
+        };
         Probe: {
+            /** @description At an ONVIF address: what the camera says it has, and which stream is taken */
+            chosen?: string;
             /** @description SHA-256 of the presented SPKI in hex */
             fingerprint?: string;
             mime: string;
@@ -1997,12 +2367,19 @@ export interface components {
             skipped: string[];
             tracks: components["schemas"]["Track"][];
             trust: string;
+            /** @description The stream that was looked at */
+            url: string;
         };
         ProbeRequestBody: {
             fingerprint?: string;
             /** @enum {string} */
             transport?: "auto" | "tcp" | "udp";
             url: string;
+        };
+        PutPersonalKeyRequestBody: {
+            recipient: string;
+            /** @description Base64 of an age file of the private half, wrapped by the vault passphrase */
+            wrapped: string;
         };
         RecordRequestBody: {
             /** Format: int64 */
@@ -2024,13 +2401,38 @@ export interface components {
         ResetTOTPRequestBody: {
             name: string;
         };
+        RevokeHolderRequestBody: {
+            /** @description The new key, without which what is recorded from now on is not safe from that person */
+            rotate?: components["schemas"]["NewKey"];
+            /** @description ULID */
+            user: string;
+        };
+        Revoked: {
+            /** @description The person may have kept the identity, and clips are still sealed to it */
+            rotation_needed: boolean;
+            /** @description The vault with its new key; null without rotate */
+            vault: components["schemas"]["Vault"];
+        };
         RollRequestBody: {
             /** @description Take the next step although cameras were not reached; those have to be paired again */
             force?: boolean;
         };
+        Rotated: {
+            /** @description Who could open the old key and cannot open the new one */
+            left_out: components["schemas"]["Named"][];
+            vault: components["schemas"]["Vault"];
+        };
         ScanRequestBody: {
             /** @description Private IPv4 network that the NVR is on, at most a /22, such as 192.168.1.0/24; all of them without it */
             prefix?: string;
+        };
+        SealedGrant: {
+            /** @description The personal key that it is sealed to */
+            recipient: string;
+            /** @description ULID */
+            user: string;
+            /** @description Base64 of an age file of the identity line */
+            wrapped: string;
         };
         Session: {
             /** Format: date-time */
@@ -2088,6 +2490,69 @@ export interface components {
             vault_type: "hybrid" | "x25519";
             /** @description The identity wrapped by the vault passphrase */
             wrapped: string;
+        };
+        Share: {
+            by: string;
+            camera: string;
+            camera_name: string;
+            /** Format: int64 */
+            clips: number;
+            /** Format: date-time */
+            created: string;
+            /**
+             * @description Why it shows nothing any more; null while it does
+             * @enum {string|null}
+             */
+            ended: "revoked" | "expired" | "used" | null;
+            /** Format: date-time */
+            expires: string;
+            /**
+             * Format: date-time
+             * @description Nothing from before is served; null for whole clips
+             */
+            from: string | null;
+            id: string;
+            /** Format: date-time */
+            last_view: string | null;
+            /**
+             * Format: int64
+             * @description 0 for any number
+             */
+            max_views: number;
+            note: string;
+            /** @description Of the link, without the key */
+            path: string;
+            /** Format: date-time */
+            to: string | null;
+            /** Format: int64 */
+            views: number;
+        };
+        Shared: {
+            /** Format: int64 */
+            clips: number;
+            /** Format: date-time */
+            expires: string;
+            /** Format: date-time */
+            from: string | null;
+            note: string;
+            /** Format: date-time */
+            to: string | null;
+        };
+        SharedClip: {
+            /** Format: int64 */
+            bytes: number;
+            complete: boolean;
+            /** Format: date-time */
+            end: string;
+            /** Format: int64 */
+            header_bytes: number;
+            id: string;
+            /** Format: int64 */
+            init_bytes: number;
+            mime: string;
+            parts: components["schemas"]["Part"][];
+            /** Format: date-time */
+            start: string;
         };
         SignInRequestBody: {
             name: string;
@@ -2194,14 +2659,30 @@ export interface components {
             role: "owner" | "member" | "viewer";
         };
         Vault: {
+            /** @description Those whose clips are sealed to it by name */
+            cameras: string[];
             /** Format: date-time */
             created: string;
             default: boolean;
+            /** @description The caller's own */
             grants: components["schemas"]["Grant"][];
+            /** @description Who can open it; for owners */
+            holders?: components["schemas"]["Holder"][] | null;
             id: string;
             name: string;
+            /** @description The box itself can open its clips */
+            open: boolean;
             /** @description age recipient */
             recipient: string;
+            /**
+             * Format: date-time
+             * @description Takes no new clips since; null while it does
+             */
+            retired: string | null;
+            /** @description Somebody who could open it lost that, and may have kept the identity: renew its key */
+            rotation_needed: boolean;
+            /** @description The vault with the key that took its place */
+            successor: string | null;
             /** @enum {string} */
             type: "hybrid" | "x25519";
         };
@@ -2214,6 +2695,23 @@ export interface components {
              * @description Sensitive acts go on until then
              */
             verified_until: string;
+        };
+        View: {
+            clips: components["schemas"]["SharedClip"][];
+            /** Format: date-time */
+            from: string | null;
+            /** @description Base64 of the sealed file keys */
+            keys: string;
+            note: string;
+            /** Format: date-time */
+            to: string | null;
+            /**
+             * Format: date-time
+             * @description When that ends
+             */
+            until: string;
+            /** @description For the header Cardea-View of each request for a clip */
+            view: string;
         };
         WhoAmI: {
             /** @description The cameras that the caller sees; null is all */
@@ -2315,6 +2813,131 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Access"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-account-key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonalKey"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "put-account-key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PutPersonalKeyRequestBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonalKey"];
                 };
             };
             /** @description Unauthorized */
@@ -3678,6 +4301,28 @@ export interface operations {
             };
         };
     };
+    "get-clips-id-video": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "video/mp4": unknown;
+                };
+            };
+        };
+    };
     "post-console-backup": {
         parameters: {
             query?: never;
@@ -4369,6 +5014,97 @@ export interface operations {
             };
         };
     };
+    "post-evidence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EvidenceRequestBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evidence"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-evidence-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": unknown;
+                };
+            };
+        };
+    };
     "get-health": {
         parameters: {
             query?: never;
@@ -4748,6 +5484,131 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonalKey"][] | null;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewLinkRequestBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Link"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
                 };
             };
             /** @description Unprocessable Entity */
@@ -5628,6 +6489,147 @@ export interface operations {
             };
         };
     };
+    "get-s-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ULID */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Shared"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-s-id-clips-clip-data": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                clip: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+        };
+    };
+    "post-s-id-views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ULID */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["View"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "get-session": {
         parameters: {
             query?: never;
@@ -6371,6 +7373,206 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-shares": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Share"][] | null;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-shares": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewShareRequestBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Share"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-shares-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ULID */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
                 };
             };
             /** @description Unprocessable Entity */
@@ -7162,6 +8364,87 @@ export interface operations {
             };
         };
     };
+    "patch-vaults-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ULID */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeVaultRequestBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Vault"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "get-vaults-id-grants": {
         parameters: {
             query?: never;
@@ -7339,6 +8622,326 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-vaults-id-open": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ULID */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpenVaultRequestBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Vault"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-vaults-id-revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ULID */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RevokeHolderRequestBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Revoked"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-vaults-id-rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ULID */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewKey"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rotated"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-vaults-id-seal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ULID */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Vault"];
+                };
             };
             /** @description Unauthorized */
             401: {

@@ -3,18 +3,28 @@ import type { components } from './schema';
 
 type Schemas = components['schemas'];
 
+export type Access = Schemas['Access'];
+export type Approval = Schemas['Approval'];
 export type Authority = Schemas['CA'];
 export type Camera = Schemas['Camera'];
 export type Clip = Schemas['ClipDetail'];
 export type ClipRow = Schemas['Clip'];
+export type DeviceSession = Schemas['DeviceSession'];
 export type Enrolment = Schemas['Enrolment'];
 export type Grant = Schemas['Grant'];
 export type Health = Schemas['Health'];
+export type Invitation = Schemas['Invitation'];
+export type LogEntry = Schemas['LogEntry'];
+export type Passkey = Schemas['Passkey'];
+export type Person = Schemas['Person'];
 export type Probe = Schemas['Probe'];
 export type Session = Schemas['Session'];
 export type Settings = Schemas['Settings'];
+export type SharedView = Schemas['View'];
+export type ShareLink = Schemas['Share'];
 export type Setup = Schemas['Setup'];
 export type Timeline = Schemas['Timeline'];
+export type Token = Schemas['Token'];
 export type Track = Schemas['Track'];
 export type User = Schemas['User'];
 export type Vault = Schemas['Vault'];

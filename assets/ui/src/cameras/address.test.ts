@@ -15,6 +15,14 @@ test.each(['http://10.0.0.1/', '', 'rtsp://', 'rtsp://a b/'])('%j is refused wit
   expect(addressWith(address, '', '')).toMatchObject({ detail: expect.stringContaining('rtsp://') });
 });
 
+test.each([
+  ['192.168.1.20', 'http://a:b@192.168.1.20'],
+  ['https://10.0.0.1:8443/onvif/device_service', 'https://a:b@10.0.0.1:8443/onvif/device_service'],
+  ['10.0.0.1/stream1', 'rtsp://a:b@10.0.0.1/stream1'],
+])('where ONVIF is taken %j becomes %j', (address, want) => {
+  expect(addressWith(address, 'a', 'b', true)).toBe(want);
+});
+
 test('a name is taken from a telling path only', () => {
   expect(nameFrom('rtsp://h/front_door')).toBe('Front door');
   expect(nameFrom('rtsp://h/stream1')).toBe('');

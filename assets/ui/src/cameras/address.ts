@@ -2,13 +2,14 @@ import type { Problem } from '../api/client';
 import type { Track } from '../api/types';
 
 /**
- * The address as the box takes it, with user and password in it. A missing scheme means rtsp://. Gives a problem where
- * it is no address.
+ * The address as the box takes it, with user and password in it. A missing scheme means rtsp://, or, where onvif is taken too
+ * and there is no path, http://. Gives a problem where it is no address.
  */
-export function addressWith(address: string, user: string, password: string): string | Problem {
+export function addressWith(address: string, user: string, password: string, onvif = false): string | Problem {
   const text = address.trim();
-  const full = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `rtsp://${text}`;
-  const match = /^(rtsps?):\/\/(?:([^/?#]*)@)?([^/?#@\s]+)([^\s]*)$/i.exec(full);
+  const bare = onvif && !text.includes('/') ? 'http' : 'rtsp';
+  const full = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `${bare}://${text}`;
+  const match = (onvif ? /^(rtsps?|https?):\/\/(?:([^/?#]*)@)?([^/?#@\s]+)([^\s]*)$/i : /^(rtsps?):\/\/(?:([^/?#]*)@)?([^/?#@\s]+)([^\s]*)$/i).exec(full);
   if (!match) {
     return { title: 'This is not the address of a camera', status: 0, detail: 'It should look like rtsp://192.168.1.20:554/stream1 or rtsps://…' };
   }

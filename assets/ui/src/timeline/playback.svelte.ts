@@ -19,6 +19,35 @@ const ahead = 20;
 const batchBytes = 768 * 1024;
 const dayMilliseconds = 86_400_000;
 
+/** What is played of a clip: its index. */
+export type Playable = Pick<Clip, 'id' | 'vault' | 'start' | 'end' | 'bytes' | 'mime' | 'header_bytes' | 'init_bytes' | 'complete' | 'open' | 'torn' | 'parts'>;
+
+/** Where clips come from: the box, or a link that somebody gave out. */
+export interface ClipSource {
+  /** Clips that end after a moment, oldest first; not necessarily all. */
+  list(wall: number, signal: AbortSignal): Promise<Pick<ClipRow, 'id' | 'start' | 'end'>[]>;
+  detail(id: string, signal: AbortSignal): Promise<Playable>;
+  read(clip: ClipInfo, from: number, to: number, signal: AbortSignal): Promise<{ bytes: ArrayBuffer; verified: boolean }>;
+}
+
+/** The clips of a camera, opened by the vault. */
+export function cameraClips(camera: string): ClipSource {
+  return {
+    async list(wall, signal) {
+      const query = { camera, from: new Date(wall).toISOString(), to: new Date(wall + dayMilliseconds).toISOString(), limit: 50 };
+      const answer = await get('/api/clips', { query, signal });
+      if (!answer.ok) throw new Error(answer.problem?.detail ?? 'Stopped.');
+      return answer.value.filter((c) => Date.parse(c.end) > wall).sort((a, b) => a.start.localeCompare(b.start));
+    },
+    async detail(id, signal) {
+      const answer = await get('/api/clips/{id}', { path: { id }, signal });
+      if (!answer.ok) throw new Error(answer.problem?.detail ?? 'Stopped.');
+      return answer.value;
+    },
+    read: (clip, from, to, signal) => keys.ask('read', { clip, from, to }, signal),
+  };
+}
+
 export class Playback {
   status = $state<Status>('idle');
   /** What is wrong, in trouble. */
@@ -27,7 +56,7 @@ export class Playback {
   position = $state<number>();
   playing = $state(false);
   /** The clip on the screen. */
-  clip = $state<Clip>();
+  clip = $state<Playable>();
   /** Clips of which every byte up to the last has been checked. */
   verified = $state<string[]>([]);
 
@@ -35,13 +64,13 @@ export class Playback {
   private buffer: MediaBuffer | undefined;
   private placement: Placement | undefined;
   private job = new AbortController();
-  private readonly known = new Map<string, Clip>();
+  private readonly known = new Map<string, Playable>();
   private readonly timer: ReturnType<typeof setInterval>;
   private moved = false;
 
   constructor(
     private readonly video: HTMLVideoElement,
-    private readonly camera: string,
+    private readonly source: ClipSource,
   ) {
     this.timer = setInterval(() => this.look(), 100);
     video.onplaying = video.onplay = () => (this.playing = true);
@@ -113,7 +142,7 @@ export class Playback {
   }
 
   private async run(wall: number, play: boolean, signal: AbortSignal): Promise<void> {
-    let rows = await this.list(wall, signal);
+    let rows = await this.source.list(wall, signal);
     let row = rows.shift();
     if (!row) {
       this.status = 'end';
@@ -128,33 +157,24 @@ export class Playback {
       await this.play(row, from, placement, first && play, signal);
       first = false;
       from = 0;
-      if (rows.length === 0) rows = (await this.list(Date.parse(row.end) - 1, signal)).filter((r) => r.id !== row?.id && r.start > (row?.start ?? ''));
+      if (rows.length === 0) rows = (await this.source.list(Date.parse(row.end) - 1, signal)).filter((r) => r.id !== row?.id && r.start > (row?.start ?? ''));
       row = rows.shift();
     }
     await this.drained(signal);
     this.status = 'end';
   }
 
-  /** The clips from a moment on, oldest first. */
-  private async list(wall: number, signal: AbortSignal): Promise<ClipRow[]> {
-    const query = { camera: this.camera, from: new Date(wall).toISOString(), to: new Date(wall + dayMilliseconds).toISOString(), limit: 50 };
-    const answer = await get('/api/clips', { query, signal });
-    if (!answer.ok) throw new Error(answer.problem?.detail ?? 'Stopped.');
-    return answer.value.filter((c) => Date.parse(c.end) > wall).sort((a, b) => a.start.localeCompare(b.start));
-  }
-
-  private async detail(id: string, signal: AbortSignal): Promise<Clip> {
+  private async detail(id: string, signal: AbortSignal): Promise<Playable> {
     const known = this.known.get(id);
     if (known) return known;
-    const answer = await get('/api/clips/{id}', { path: { id }, signal });
-    if (!answer.ok) throw new Error(answer.problem?.detail ?? 'Stopped.');
-    if (!answer.value.open) this.known.set(id, answer.value);
+    const clip = await this.source.detail(id, signal);
+    if (!clip.open) this.known.set(id, clip);
     // It may have been completed, or cut off, since it was put on the screen.
-    if (this.clip?.id === id) this.clip = answer.value;
-    return answer.value;
+    if (this.clip?.id === id) this.clip = clip;
+    return clip;
   }
 
-  private async play(row: ClipRow, from: number, placement: Placement, play: boolean, signal: AbortSignal): Promise<void> {
+  private async play(row: { id: string }, from: number, placement: Placement, play: boolean, signal: AbortSignal): Promise<void> {
     let clip = await this.detail(row.id, signal);
     if (!playable(clip.mime)) throw new Error(unplayable(clip.mime));
     const starting = this.buffer === undefined;
@@ -188,14 +208,14 @@ export class Playback {
   }
 
   /** Plaintext bytes of parts [from, to). */
-  private extent(clip: Clip, from: number, to: number): [number, number] {
+  private extent(clip: Playable, from: number, to: number): [number, number] {
     const begin = clip.parts[from]?.offset ?? clip.init_bytes;
     return [begin, clip.parts[to]?.offset ?? Number.MAX_SAFE_INTEGER];
   }
 
-  private async read(clip: Clip, from: number, to: number, signal: AbortSignal): Promise<ArrayBuffer> {
+  private async read(clip: Playable, from: number, to: number, signal: AbortSignal): Promise<ArrayBuffer> {
     const info: ClipInfo = { id: clip.id, vault: clip.vault, bytes: clip.bytes, headerBytes: clip.header_bytes, complete: clip.complete };
-    const { bytes, verified } = await keys.ask('read', { clip: info, from, to }, signal);
+    const { bytes, verified } = await this.source.read(info, from, to, signal);
     if (verified && !this.verified.includes(clip.id)) this.verified = [...this.verified, clip.id];
     return bytes;
   }

@@ -30,6 +30,11 @@ export interface Protocol {
   /** Somebody is there: the idle timer starts anew. */
   touch: { in: object; out: object };
   read: { in: { clip: ClipInfo; from: number; to: number }; out: { bytes: ArrayBuffer; verified: boolean } };
+  /** The file keys of clips, sealed under a fresh key that goes behind the # of a link. */
+  share: { in: { clips: ClipInfo[] }; out: { key: string; sealed: Uint8Array } };
+  /** Opens what `share` gave, for a guest with a permission of the box to read. */
+  openShare: { in: { share: string; view: string; key: string; sealed: Uint8Array }; out: { opened: boolean } };
+  readShared: { in: { clip: ClipInfo; from: number; to: number }; out: { bytes: ArrayBuffer; verified: boolean } };
 }
 
 export type Operation = keyof Protocol;

@@ -10,7 +10,8 @@ import { Clip, type ClipInfo } from './clip';
 import { forgetDevice, openForDevice, sealForDevice } from './device';
 import { createIdentity, findIdentity, recipientOf, unwrap, wrap } from './identity';
 import type { Failure, Input, Operation, Output, Request, Response } from './protocol';
-import { SealError } from './stream';
+import { openKeys, sealKeys } from './sharekeys';
+import { SealError, splitHeader } from './stream';
 
 /** How long an unlocked vault stays open while nobody touches the page and nothing plays. */
 const idleMilliseconds = 15 * 60_000;
@@ -61,8 +62,12 @@ async function unseal(vault: string, header: Uint8Array): Promise<Uint8Array> {
   }
 }
 
-async function fetchRange(id: string, begin: number, end: number, signal: AbortSignal): Promise<{ bytes: Uint8Array; size: number }> {
-  const response = await fetch(`/api/clips/${id}/data`, { headers: { Range: `bytes=${begin}-${end - 1}` }, signal });
+function fetchRange(id: string, begin: number, end: number, signal: AbortSignal): Promise<{ bytes: Uint8Array; size: number }> {
+  return fetchFrom(`/api/clips/${id}/data`, {}, begin, end, signal);
+}
+
+async function fetchFrom(path: string, headers: Record<string, string>, begin: number, end: number, signal: AbortSignal): Promise<{ bytes: Uint8Array; size: number }> {
+  const response = await fetch(path, { headers: { ...headers, Range: `bytes=${begin}-${end - 1}` }, signal });
   if (!response.ok) {
     const fallback = { title: 'The recording could not be read', detail: `The box answered ${response.status}.` };
     const body = (await response.json().catch(() => fallback)) as Partial<Problem>;
@@ -108,6 +113,26 @@ function held(vault: string): string {
 function made(): { identity: string; recipient: string } {
   if (!pending) throw new LockedError();
   return pending;
+}
+
+/** The link that a guest has opened: its clips with their keys. */
+let guest: { share: string; view: string; keys: Map<string, Uint8Array>; clips: Map<string, Clip> } | undefined;
+
+function sharedClip(info: ClipInfo): Clip {
+  const link = guest;
+  const fileKey = link?.keys.get(info.id);
+  if (!link || !fileKey) throw new LockedError();
+  let clip = link.clips.get(info.id);
+  if (!clip) {
+    const path = `/api/s/${link.share}/clips/${info.id}/data`;
+    clip = new Clip(
+      info,
+      (_, begin, end, signal) => fetchFrom(path, { 'Cardea-View': link.view }, begin, end, signal),
+      async () => fileKey,
+    );
+    link.clips.set(info.id, clip);
+  }
+  return clip;
 }
 
 const operations: { [K in Operation]: (input: Input<K>, signal: AbortSignal) => Promise<Output<K>> } = {
@@ -161,6 +186,27 @@ const operations: { [K in Operation]: (input: Input<K>, signal: AbortSignal) => 
   async read({ clip: info, from, to }, signal) {
     touch();
     const clip = clipOf(info);
+    const bytes = await clip.read(from, to, signal);
+    return { bytes: bytes.slice().buffer, verified: clip.verified };
+  },
+  async share({ clips: infos }, signal) {
+    touch();
+    const fileKeys = new Map<string, Uint8Array>();
+    for (const info of infos) {
+      const { bytes } = await fetchRange(info.id, 0, info.headerBytes, signal);
+      const head = splitHeader(bytes);
+      if (!head) throw new SealError('The recording does not start as the index says.');
+      fileKeys.set(info.id, await unseal(info.vault, head.header));
+    }
+    return sealKeys(fileKeys);
+  },
+  async openShare({ share, view, key, sealed }) {
+    const fileKeys = await openKeys(key, sealed);
+    guest = fileKeys && { share, view, keys: fileKeys, clips: new Map() };
+    return { opened: guest !== undefined };
+  },
+  async readShared({ clip: info, from, to }, signal) {
+    const clip = sharedClip(info);
     const bytes = await clip.read(from, to, signal);
     return { bytes: bytes.slice().buffer, verified: clip.verified };
   },

@@ -1,0 +1,187 @@
+// People: somebody is invited and sees one camera only, the owner reads what they watched, and the browser notices when
+// the log is put back.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { cpSync, rmSync } from 'node:fs';
+import { test } from 'node:test';
+import { binary, browse, fetchUnchecked, keep, Program, scratch, setUp, signIn, totp, until } from './box.mjs';
+
+const password = 'seven quiet lanterns 42';
+const passphrase = 'lusab-babad-gutih-tugad-mudof';
+const theirs = 'eleven loud kettles 17';
+
+/** A box with an owner and two cameras. */
+async function household(t) {
+  const cameras = new Program('demo', '--data', scratch(t, 'cameras'), '--listen', '127.0.0.1:0');
+  t.after(() => cameras.stop());
+  const front = await cameras.says(/url=(rtsp:\/\/\S+front-door)/);
+  const dir = scratch(t, 'nvr');
+  const owner = setUp(dir, password, passphrase);
+  const port = 20_000 + (process.pid % 20_000);
+  const house = { dir, owner };
+  house.start = async () => {
+    house.box = new Program('serve', '--data', dir, '--listen', `127.0.0.1:${port}`);
+    await until('the box', () => fetchUnchecked(`https://127.0.0.1:${port}/healthz`).then(String).catch(() => ''));
+  };
+  await house.start();
+  t.after(() => house.box.stop());
+  for (const name of ['Porch', 'Yard']) execFileSync(binary, ['cameras', 'add', '--name', name, front, '--data', dir], { stdio: ['ignore', 'pipe', 'pipe'] });
+  // Passkeys need the name.
+  house.name = JSON.parse(await fetchUnchecked(`https://127.0.0.1:${port}/api/setup`)).name;
+  house.origin = `https://${house.name}:${port}`;
+  house.certificate = await fetchUnchecked(`https://127.0.0.1:${port}/ca.pem`);
+  return house;
+}
+
+test('people', async (t) => {
+  const house = await household(t);
+  const page = await browse(t, { certificate: house.certificate, name: house.name });
+  const screens = page.getByRole('navigation', { name: 'Screens' });
+  await page.goto(`${house.origin}/people`);
+  await signIn(page, password, house.owner.secret);
+
+  let link;
+  await t.test('an owner invites somebody for one camera', async () => {
+    await page.getByRole('button', { name: 'Add person' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Name').fill('Anna');
+    await dialog.getByLabel('Porch').check();
+    await dialog.getByRole('button', { name: 'Make the invitation' }).click();
+    link = await dialog.getByTestId('invitation').innerText();
+    await keep(page, 'invitation');
+    await dialog.getByRole('button', { name: 'Done' }).click();
+    await page.getByText('Invitation open').waitFor();
+    await page.getByText('Will see Porch.').waitFor();
+  });
+
+  const guest = await browse(t, { certificate: house.certificate, name: house.name, viewport: { width: 390, height: 844 }, colorScheme: 'dark', hasTouch: true });
+  const asked = [];
+  guest.on('request', (request) => asked.push(request.url()));
+  await t.test('the guest makes the account their own', async () => {
+    const token = new URL(link).hash;
+    await guest.goto(`${house.origin}/invite${token}`);
+    await guest.getByText('Welcome, Anna').waitFor();
+    assert.equal(new URL(guest.url()).hash, '', 'the token stays in the address bar');
+    await guest.getByLabel('New password').fill(theirs);
+    await guest.getByLabel('Password again').fill(theirs);
+    await keep(guest, 'invited');
+    await guest.getByRole('button', { name: 'Continue' }).click();
+    const secret = await guest.getByTestId('totp-secret').innerText();
+    await guest.getByLabel('The code that').fill(totp(secret));
+    await guest.getByRole('button', { name: 'Check the code' }).click();
+    await guest.getByLabel('I have kept').check();
+    await guest.getByRole('button', { name: 'Continue' }).click();
+    assert.ok(!asked.some((url) => url.includes(token.slice(1))), 'the token is in no address that was asked for');
+  });
+
+  await t.test('they see that camera and no other', async () => {
+    await guest.locator('[data-testid=tile][data-state=live]').waitFor();
+    assert.equal(await guest.getByTestId('tile').count(), 1);
+    assert.equal(await guest.getByText('Yard').count(), 0);
+    for (const screen of ['/people', '/log']) {
+      await guest.goto(`${house.origin}${screen}`);
+      await guest.getByText('Nothing is here').waitFor();
+    }
+    await keep(guest, 'guest');
+  });
+
+  await t.test('the owner reads who saw what', async () => {
+    await page.goto(`${house.origin}/log`);
+    await page.getByLabel('Person').selectOption('Anna');
+    await page.getByLabel('What', { exact: true }).selectOption('live');
+    const sentence = page.getByTestId('sentence').filter({ hasText: /^Anna watched Porch live.* from 127\.0\.0\.1$/ }).first();
+    await sentence.waitFor();
+    await sentence.click();
+    const saved = page.waitForEvent('download');
+    // A record is signed for some seconds after it was written.
+    await until('the proof', async () => {
+      await page.getByRole('button', { name: 'Save its proof' }).first().click();
+      await new Promise((r) => setTimeout(r, 1000));
+      return page.getByText('Checked: its place').count();
+    });
+    await saved;
+    await keep(page, 'log');
+  });
+
+  await t.test('an owner switches the guest off, and they are out at once', async () => {
+    await page.goto(`${house.origin}/people`);
+    await page.getByRole('button', { name: 'Change Anna' }).click();
+    await page.getByRole('button', { name: 'Switch off' }).click();
+    await page.getByText('Switched off', { exact: true }).waitFor();
+    await keep(page, 'people');
+    await guest.goto(`${house.origin}/live`);
+    await guest.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
+  });
+
+  await t.test('a passkey signs in', async () => {
+    const devtools = await page.context().newCDPSession(page);
+    await devtools.send('WebAuthn.enable');
+    await devtools.send('WebAuthn.addVirtualAuthenticator', {
+      options: { protocol: 'ctap2', ctap2Version: 'ctap2_1', transport: 'internal', hasResidentKey: true, hasUserVerification: true, hasPrf: true, isUserVerified: true },
+    });
+    await page.goto(`${house.origin}/account`);
+    await page.getByRole('button', { name: 'Add a passkey' }).click();
+    await page.getByLabel('Name').fill('Laptop');
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await page.getByText('The passkey is enrolled').waitFor();
+    await keep(page, 'account');
+    await page.getByRole('button', { name: 'Sign out', exact: true }).first().click();
+    await page.getByRole('button', { name: 'Use a passkey' }).click();
+    await screens.waitFor();
+  });
+
+  await t.test('a token is shown once', async () => {
+    await page.goto(`${house.origin}/account`);
+    await page.getByRole('button', { name: 'New token' }).click();
+    await page.getByLabel('Name').fill('Script');
+    await page.getByRole('button', { name: 'Make the token' }).click();
+    assert.match(await page.getByTestId('token').innerText(), /^cardea_/);
+    await page.getByRole('button', { name: 'Done' }).click();
+    await page.getByText('never used').waitFor();
+  });
+
+  await t.test('a log that was put back is noticed', async () => {
+    const size = async () => Number(await page.getByTestId('witness-access').getAttribute('data-size'));
+    await page.goto(`${house.origin}/log`);
+    const before = await size();
+    await house.box.stop();
+    const copy = scratch(t, 'copy');
+    cpSync(house.dir, copy, { recursive: true });
+    await house.start();
+    // Something happens that the browser sees, and then it never happened.
+    await page.goto(`${house.origin}/log`);
+    for (let i = 0; i < 20; i++) {
+      const status = await page.evaluate(async (log_days) => (await fetch('/api/settings', { method: 'PATCH', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ log_days }) })).status, 100 + i);
+      assert.equal(status, 200);
+    }
+    await until('a longer log', async () => {
+      await page.getByRole('button', { name: 'Compare now' }).click();
+      return (await size()) > before + 15;
+    });
+    await house.box.stop();
+    rmSync(house.dir, { recursive: true });
+    cpSync(copy, house.dir, { recursive: true });
+    await house.start();
+    await page.goto(`${house.origin}/live`);
+    const alarm = page.getByRole('heading', { name: 'The log was rolled back' });
+    await alarm.waitFor();
+    await keep(page, 'rollback');
+    assert.equal(await screens.count(), 0, 'the alarm has the screen for itself');
+    const saved = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Save both checkpoints' }).click();
+    await saved;
+    await page.reload();
+    await alarm.waitFor();
+    // Both logs were put back, and each is told.
+    await until('the app', async () => {
+      if (await screens.count()) return true;
+      await page.getByLabel('I have read this').check();
+      await page.getByRole('button', { name: 'Go on' }).click();
+      await page.getByRole('button', { name: 'Go on', disabled: true }).or(screens).first().waitFor();
+    });
+    await page.reload();
+    await screens.waitFor();
+  });
+
+  assert.deepEqual(page.complaints.filter((c) => !/WebSocket|ERR_CONNECTION|Failed to load/.test(c)), []);
+});
