@@ -122,9 +122,9 @@ func (s *Server) routes() []route {
 		{post, "/api/invitations", caller.Owner, "Invite somebody", stepUp(call(created, a.Invite))},
 		{del, "/api/invitations/{id}", caller.Owner, "Take an invitation back", call(none, a.Uninvite)},
 		{get, "/api/access", caller.Owner, "Where the NVR is administered from, and what needs two owners", call(ok, a.Access)},
-		{put, "/api/access", caller.Owner, "Change that", person(person(stepUp(call(ok, a.ChangeAccess))))},
+		{put, "/api/access", caller.Owner, "Change that", person(stepUp(call(ok, a.ChangeAccess)))},
 		{get, "/api/approvals", caller.Owner, "Requests for the agreement of a second owner", call(ok, a.Approvals)},
-		{post, "/api/approvals/{id}", caller.Owner, "Answer the request of another owner", person(person(stepUp(call(ok, a.Decide))))},
+		{post, "/api/approvals/{id}", caller.Owner, "Answer the request of another owner", person(stepUp(call(ok, a.Decide)))},
 
 		// The command line on the machine itself.
 		{post, "/api/console/claim", caller.Console, "A new one-time claim URL", call(created, a.NewClaim)},
