@@ -25,7 +25,9 @@ func comparePaired(ctx context.Context, table *tabwriter.Writer, clip string, n 
 		name string
 		open func(context.Context, string, int) (*source, error)
 	}{
-		{"cardea, plain RTSP", func(ctx context.Context, clip string, n int) (*source, error) { return serveCopies(ctx, clip, n, false) }},
+		{"cardea, plain RTSP", func(ctx context.Context, clip string, n int) (*source, error) {
+			return serveCopies(ctx, clip, n, false)
+		}},
 		{"cardea, paired", servePaired},
 	} {
 		cameras, err := serve.open(ctx, clip, n)
