@@ -126,9 +126,9 @@ func (c *Camera) now() time.Time {
 func (c *Camera) Run(ctx context.Context) error {
 	context.AfterFunc(ctx, func() { _ = c.media.Close() })
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	defer cancel()
 	wg.Go(func() {
 		<-ctx.Done()
 		_ = c.ln.Close() // Accept says so

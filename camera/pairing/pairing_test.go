@@ -2,6 +2,7 @@ package pairing_test
 
 import (
 	"context"
+	"crypto"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -613,5 +614,27 @@ func TestDamagedState(t *testing.T) {
 			t.Errorf("%.20q: %v", bad, err)
 		}
 		ln.Close()
+	}
+}
+
+// brokenKeys is a TPM that is not there.
+type brokenKeys struct{ pairing.FileKeys }
+
+func (brokenKeys) New() (crypto.Signer, []byte, error) { return nil, nil, errors.New("no TPM") }
+
+// TestNoKey: a camera that cannot make a key ends with the reason.
+func TestNoKey(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := pairing.OpenCamera(pairing.CameraConfig{Dir: t.TempDir(), Keys: brokenKeys{}}, ln)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if err := c.Run(ctx); err == nil || !strings.Contains(err.Error(), "no TPM") {
+		t.Errorf("%v", err)
 	}
 }
