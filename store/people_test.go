@@ -122,10 +122,11 @@ func TestChangesSignOut(t *testing.T) {
 	ok(t, db.CreateUser(ctx, account("Ann", store.RoleOwner), nil, nil, nil))
 	ok(t, db.CreateUser(ctx, account("Bob", store.RoleViewer), nil, nil, nil))
 	bob := must[store.User](t)(db.UserByName(ctx, "Bob"))
+	disabled, viewer := true, store.RoleViewer
 	for i, change := range []func() error{
 		func() error { return db.SetPassword(ctx, bob.ID, "$argon2id$new") },
 		func() error { return db.SetTOTP(ctx, bob.ID, []byte("new"), 12, [][]byte{hash(7)}) },
-		func() error { return db.SetDisabled(ctx, bob.ID, true) },
+		func() error { return db.ChangeUser(ctx, bob.ID, store.UserChange{Disabled: &disabled}) },
 	} {
 		ok(t, db.SignIn(ctx, store.Session{IDHash: hash(byte(i)), User: bob.ID, Expires: noon.Add(time.Hour)}, int64(20+i), nil))
 		ok(t, change())
@@ -135,8 +136,8 @@ func TestChangesSignOut(t *testing.T) {
 	}
 	wantCode(t, db.SignIn(ctx, store.Session{IDHash: hash(50), User: bob.ID, Expires: noon.Add(time.Hour)}, 99, nil), store.Denied)
 	ann := must[store.User](t)(db.UserByName(ctx, "Ann"))
-	wantCode(t, db.SetDisabled(ctx, ann.ID, true), store.Conflict)
-	wantCode(t, db.SetRole(ctx, ann.ID, store.RoleViewer), store.Conflict)
+	wantCode(t, db.ChangeUser(ctx, ann.ID, store.UserChange{Disabled: &disabled}), store.Conflict)
+	wantCode(t, db.ChangeUser(ctx, ann.ID, store.UserChange{Role: &viewer}), store.Conflict)
 	wantCode(t, db.DeleteUser(ctx, ann.ID), store.Conflict)
 	ok(t, db.DeleteUser(ctx, bob.ID))
 	wantCode(t, db.SetPassword(ctx, bob.ID, "x"), store.NotFound)

@@ -262,32 +262,6 @@ func (db *DB) SetTOTP(ctx context.Context, id ID, sealed []byte, lastStep int64,
 	})
 }
 
-// SetDisabled takes the right to sign in away, and ends the sessions, or gives it back. The last owner is a Conflict.
-func (db *DB) SetDisabled(ctx context.Context, id ID, disabled bool) error {
-	return db.write(ctx, func(t *tx) error {
-		if err := t.change(noUser(), `UPDATE user SET disabled = ? WHERE id = ?`, disabled, id); err != nil {
-			return err
-		}
-		if !disabled {
-			return nil
-		}
-		if err := endSessions(t, id); err != nil {
-			return err
-		}
-		return ownerLeft(t)
-	})
-}
-
-// SetRole changes what a user may do. Removing the last owner is a Conflict.
-func (db *DB) SetRole(ctx context.Context, id ID, role string) error {
-	return db.write(ctx, func(t *tx) error {
-		if err := t.change(noUser(), `UPDATE user SET role = ? WHERE id = ?`, role, id); err != nil {
-			return err
-		}
-		return ownerLeft(t)
-	})
-}
-
 func endSessions(t *tx, user ID) error {
 	_, err := t.exec(`DELETE FROM session WHERE user_no = (SELECT no FROM user WHERE id = ?)`, user)
 	return err
