@@ -114,7 +114,7 @@ func (p presence) Run(ctx context.Context) error {
 		default:
 		}
 	}}
-	service := discovery.Announcement{Service: discovery.ServiceNVR, Instance: "Cardea", Port: p.port, Host: name, Log: log}
+	service := discovery.Announcement{Service: discovery.ServiceNVR, Instance: "Cardea (" + name + ")", Port: p.port, Host: name, Log: log}
 	var g errgroup.Group
 	g.Go(func() error { return host.Run(ctx) })
 	g.Go(func() error {

@@ -22,6 +22,8 @@ const (
 	probeEvery = 250 * time.Millisecond
 	// claimAgain is how long to wait before a name that was taken is tried again.
 	claimAgain = time.Minute
+	// fresh is how long a name may still turn out to be another machine's after nobody answered for it.
+	fresh = 10 * time.Second
 	// hostTTL is that of address records, in seconds (RFC 6762, 10).
 	hostTTL = 120
 	// cacheFlush marks a record of which the sender has all (RFC 6762, 10.2).
@@ -36,8 +38,8 @@ type HostName struct {
 	// Interfaces gives the interfaces to use; nil means those of LANInterfaces.
 	Interfaces func() ([]net.Interface, error)
 	Log        *slog.Logger
-	// Claimed is called when nobody else has the name, and from then on it is answered for. It may be called again after the
-	// network has changed. May be nil.
+	// Claimed is called once it is sure that nobody else has the name. It may be called again after the network has changed. May be
+	// nil.
 	Claimed func()
 }
 
@@ -72,8 +74,8 @@ func (h *HostName) Run(ctx context.Context) error {
 			}
 			continue
 		}
-		r := &responder{name: strings.ToLower(dns.Fqdn(h.Name)), log: log, segments: now, reads: rate.NewLimiter(400, 800), answers: rate.NewLimiter(20, 40)}
-		changed := func() { // waits for a change that matters
+		r := &responder{name: strings.ToLower(dns.Fqdn(h.Name)), log: log, segments: now, reads: rate.NewLimiter(400, 800), answers: rate.NewLimiter(20, 40), lost: make(chan struct{}, 1)}
+		changed := func(ctx context.Context) { // waits for a change that matters
 			for {
 				select {
 				case <-ctx.Done():
@@ -111,14 +113,16 @@ type responder struct {
 	reads    *rate.Limiter // packets looked at
 	answers  *rate.Limiter // packets sent because of them
 
+	lost chan struct{} // the name turned out to be another's shortly after it was claimed
+
 	mu      sync.Mutex
-	claimed bool
+	claimed time.Time // zero until then
 	taken   bool
 	warned  bool
 }
 
 // run ends with ErrTaken, or with nil when changed returns: ctx has ended, or the network is another one.
-func (r *responder) run(ctx context.Context, claimed func(), changed func()) error {
+func (r *responder) run(ctx context.Context, claimed func(), changed func(context.Context)) error {
 	var readers sync.WaitGroup
 	defer readers.Wait()
 	defer func() {
@@ -147,15 +151,11 @@ func (r *responder) run(ctx context.Context, claimed func(), changed func()) err
 		}
 		sleep(ctx, probeEvery)
 	}
-	r.mu.Lock()
-	taken := r.taken
-	r.claimed = !taken
-	r.mu.Unlock()
-	if taken {
-		return ErrTaken
-	}
 	if ctx.Err() != nil {
 		return nil
+	}
+	if !r.claim() {
+		return ErrTaken
 	}
 	for range 2 { // RFC 6762, 8.3
 		for _, s := range r.segments {
@@ -163,14 +163,41 @@ func (r *responder) run(ctx context.Context, claimed func(), changed func()) err
 		}
 		sleep(ctx, time.Second)
 	}
-	if claimed != nil && ctx.Err() == nil {
-		claimed()
+	wait, stop := context.WithCancel(ctx)
+	defer stop()
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	waiting.Go(func() {
+		changed(wait)
+		stop()
+	})
+	sure := time.After(fresh)
+	for wait.Err() == nil {
+		select {
+		case <-r.lost:
+			stop()
+			return ErrTaken
+		case <-sure:
+			if claimed != nil {
+				claimed()
+			}
+		case <-wait.Done():
+		}
 	}
-	changed()
 	for _, s := range r.segments { // goodbye; a changed network makes a new responder at once
 		s.sendMDNS(r.answer(s, 0))
 	}
 	return nil
+}
+
+// claim takes the name unless somebody answered for it.
+func (r *responder) claim() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.taken {
+		r.claimed = time.Now()
+	}
+	return !r.taken
 }
 
 // openMDNS makes the sockets of mDNS only.
@@ -270,7 +297,7 @@ func (r *responder) take(s *segment, conn *net.UDPConn, src netip.AddrPort, m me
 		return strings.EqualFold(q.Name, r.name) && q.Qclass&^uint16(cacheFlush) == dns.ClassINET
 	})
 	r.mu.Lock()
-	ready := r.claimed
+	ready := !r.claimed.IsZero()
 	r.mu.Unlock()
 	if !asked || !ready || !r.answers.Allow() {
 		return
@@ -309,20 +336,33 @@ func (r *responder) conflict(s *segment, src netip.Addr, m message) {
 		if r.own(a.Unmap()) || r.own(src.WithZone("")) {
 			continue // this machine's own responder, or we on another interface
 		}
-		r.mu.Lock()
-		claimed, warned := r.claimed, r.warned
-		r.taken = r.taken || !claimed
-		r.warned = r.warned || claimed
-		r.mu.Unlock()
-		if claimed && r.answers.Allow() {
-			// First come, first served: else whoever wants to could take the name away. The other one's caches are corrected.
-			s.sendMDNS(r.answer(s, hostTTL))
-			if !warned {
-				r.log.Warn("another machine on this network answers for this NVR's name; check the certificate's fingerprint before you sign in",
-					"name", strings.TrimSuffix(r.name, "."), "machine", src.String())
-			}
+		r.contest(s, src)
+		return
+	}
+}
+
+// contest decides about a name that two answer for. Who came first keeps it: else whoever wants to could take it away. A machine that
+// answers in the first seconds after our claim was there before, and too busy to answer in time.
+func (r *responder) contest(s *segment, src netip.Addr) {
+	r.mu.Lock()
+	first := !r.claimed.IsZero() && time.Since(r.claimed) > fresh
+	tell := first && !r.warned
+	r.taken = r.taken || !first
+	r.warned = r.warned || first
+	r.mu.Unlock()
+	if !first {
+		select {
+		case r.lost <- struct{}{}:
+		default:
 		}
 		return
+	}
+	if r.answers.Allow() {
+		s.sendMDNS(r.answer(s, hostTTL))
+	}
+	if tell {
+		r.log.Warn("another machine on this network answers for this NVR's name; check the certificate's fingerprint before you sign in",
+			"name", strings.TrimSuffix(r.name, "."), "machine", src.String())
 	}
 }
 
