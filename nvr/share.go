@@ -34,8 +34,8 @@ type NewShare struct {
 	Keys []byte
 }
 
-// CheckShare says what is wrong with a share, and which camera it is of.
-func (n *NVR) CheckShare(ctx context.Context, s NewShare) (camera store.ID, err error) {
+// checkShare says what is wrong with a share, and which camera it is of.
+func (n *NVR) checkShare(ctx context.Context, s NewShare) (camera store.ID, err error) {
 	now := n.clock.Now()
 	switch {
 	case len(s.Clips) == 0 || len(s.Clips) > maxShareClips:
@@ -64,7 +64,7 @@ func (n *NVR) CheckShare(ctx context.Context, s NewShare) (camera store.ID, err 
 
 // Share makes a link that shows clips to whoever has it and its key. The key is not known here.
 func (n *NVR) Share(ctx context.Context, actor store.Actor, s NewShare) (store.Share, error) {
-	camera, err := n.CheckShare(ctx, s)
+	camera, err := n.checkShare(ctx, s)
 	if err != nil {
 		return store.Share{}, err
 	}

@@ -88,7 +88,7 @@ func TestShareChecks(t *testing.T) {
 		"turned around":  {Clips: []store.ID{{1}}, Keys: keys, Expires: now.Add(time.Hour), From: now, To: now.Add(-time.Second)},
 		"negative views": {Clips: []store.ID{{1}}, Keys: keys, Expires: now.Add(time.Hour), MaxViews: -1},
 	} {
-		if _, err := n.CheckShare(t.Context(), s); store.ErrorCode(err) != store.Invalid {
+		if _, err := n.checkShare(t.Context(), s); store.ErrorCode(err) != store.Invalid {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

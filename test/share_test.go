@@ -107,13 +107,13 @@ func gcm(t *testing.T, key []byte) cipher.AEAD {
 
 // TestShare gives a guest half a minute of a clip and captures the traffic of owner and guest: the key is in none of it, nor on the box.
 func TestShare(t *testing.T) {
-	b, w, anna := recording(t)
+	b, _, anna := recording(t)
 	waitFor(t, "a long clip", func() bool {
 		clips, err := b.Recordings("")
 		return err == nil && len(clips) > 0 && clips[0].Bytes > 3_000_000
 	})
 	clip := finished(t, b)
-	w = openPage(t, b)
+	w := openPage(t, b)
 	tap := &wire{under: w.client.Transport}
 	w.client.Transport = tap
 	var d detail
@@ -266,9 +266,9 @@ func unmarshal(t *testing.T, text []byte, into any) {
 
 // TestAttack48 changes a signed link in every way that the research lists; nothing but the link itself is answered.
 func TestAttack48(t *testing.T) {
-	b, w, anna := recording(t)
+	b, _, anna := recording(t)
 	clip := finished(t, b)
-	w = openPage(t, b)
+	w := openPage(t, b)
 	path := "/api/clips/" + clip.ID + "/data"
 	var link struct{ URL string }
 	unmarshal(t, w.want(201, "POST", "/api/links", anna, map[string]any{"path": path}), &link)

@@ -316,7 +316,7 @@ func wrap(t *testing.T, text, passphrase string) []byte {
 // TestEvidence exports a clip with its video and checks it twice: with the program, and by hand as the README in the bundle says, with
 // public tools and libraries. Then it changes the bundle.
 func TestEvidence(t *testing.T) {
-	b, w, anna := recording(t)
+	b, _, anna := recording(t)
 	clip := finished(t, b)
 	dir := t.TempDir()
 	bundle := filepath.Join(dir, "evidence.zip")
@@ -392,7 +392,7 @@ func TestEvidence(t *testing.T) {
 	}
 
 	// From the browser: prepared with a session, fetched by a link without one. It is in the log before.
-	w = openPage(t, b)
+	w := openPage(t, b)
 	var prepared struct{ URL string }
 	if err := json.Unmarshal(w.want(201, "POST", "/api/evidence", anna, map[string]any{"clips": []string{clip.ID}, "note": "for the police"}), &prepared); err != nil {
 		t.Fatal(err)

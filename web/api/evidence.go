@@ -36,11 +36,7 @@ func (a *API) NewLink(ctx context.Context, in *NewLinkRequest) (*Body[Link], err
 	if err != nil {
 		return nil, err
 	}
-	clip, err := a.nvr.Clip(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	if err := see(ctx, clip.Camera); err != nil {
+	if err := a.seeClips(ctx, []store.ID{id}); err != nil {
 		return nil, err
 	}
 	l, err := a.link(ctx, in.Body.Path)
@@ -94,14 +90,12 @@ func (a *API) Evidence(ctx context.Context, in *EvidenceRequest) (*Body[Evidence
 	if err != nil {
 		return nil, err
 	}
+	if err := a.seeClips(ctx, want); err != nil {
+		return nil, err
+	}
 	clips, size, err := a.nvr.Evidence(ctx, want)
 	if err != nil {
 		return nil, err
-	}
-	for _, c := range clips {
-		if err := see(ctx, c.Camera); err != nil {
-			return nil, err
-		}
 	}
 	if err := a.approveEvidence(ctx, clips); err != nil {
 		return nil, err
