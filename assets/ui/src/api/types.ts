@@ -17,6 +17,7 @@ export type Invitation = Schemas['Invitation'];
 export type LogEntry = Schemas['LogEntry'];
 export type Passkey = Schemas['Passkey'];
 export type Person = Schemas['Person'];
+export type PersonalKey = Schemas['PersonalKey'];
 export type Probe = Schemas['Probe'];
 export type Session = Schemas['Session'];
 export type Settings = Schemas['Settings'];

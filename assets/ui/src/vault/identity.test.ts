@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { createIdentity, findIdentity, recipientOf, unwrap, wrap } from './identity';
+import { createIdentity, findIdentity, openSealed, recipientOf, sealTo, unwrap, wrap } from './identity';
 
 const load = async (name: string) => new Uint8Array(await readFile(join(import.meta.dirname, 'testdata', name)));
 const text = async (name: string) => new TextDecoder().decode(await load(name)).trim();
@@ -22,6 +22,14 @@ test.each(['hybrid', 'x25519'] as const)('a %s identity survives wrapping', asyn
 
 test.each(['hybrid', 'x25519'])('the recipient of a %s identity is the one the Go library gives', async (name) => {
   expect(await recipientOf(await text(`${name}.key`))).toBe(await text(`${name}.pub`));
+});
+
+test('an identity sealed to a person opens with their key only', async () => {
+  const vault = await createIdentity('hybrid');
+  const anna = await createIdentity('hybrid');
+  const sealed = await sealTo(vault.identity, anna.recipient);
+  expect(await openSealed(sealed, anna.identity)).toBe(vault.identity);
+  expect(await openSealed(sealed, (await createIdentity('hybrid')).identity)).toBeUndefined();
 });
 
 test('an identity is found in what people paste', async () => {

@@ -25,6 +25,24 @@ export async function wrap(identity: string, passphrase: string, logN = workFact
   return age.encrypt(`${identity}\n`);
 }
 
+/** Seals an identity to the public key of a person. */
+export async function sealTo(identity: string, recipient: string): Promise<Uint8Array> {
+  const age = new Encrypter();
+  age.addRecipient(recipient);
+  return age.encrypt(`${identity}\n`);
+}
+
+/** The opposite of sealTo, with the person's own identity; undefined where it was sealed to another. */
+export async function openSealed(sealed: Uint8Array, personal: string): Promise<string | undefined> {
+  const age = new Decrypter();
+  age.addIdentity(personal);
+  try {
+    return findIdentity(await age.decrypt(sealed, 'text'));
+  } catch {
+    return undefined;
+  }
+}
+
 /** The opposite of wrap; undefined where the passphrase is wrong. */
 export async function unwrap(wrapped: Uint8Array, passphrase: string): Promise<string | undefined> {
   const age = new Decrypter();

@@ -1,7 +1,7 @@
 /** The page's side of the key worker: asks, and knows which vaults are open. It never sees an identity but for the kit. */
 import workerUrl from './worker.ts?worker&url';
 import { get, post, remove, type Problem } from '../api/client';
-import type { Vault } from '../api/types';
+import type { Grant, Vault } from '../api/types';
 import { scriptUrl } from '../trusted';
 import { fromBase64, toBase64 } from './base64';
 import type { Failure, Input, Operation, Output, Response } from './protocol';
@@ -104,6 +104,23 @@ class Keys {
         return 'open';
       }
     }
+    return this.unlockSealed(vault, grants.value, passphrase);
+  }
+
+  /** Opens a vault that an owner granted to this person's own key. */
+  private async unlockSealed(vault: Vault, grants: Grant[], passphrase: string): Promise<'open' | 'wrong' | Problem> {
+    const sealed = grants.filter((g) => g.kind === 'sealed' && g.wrapped);
+    const locks = grants.some((g) => g.kind === 'passphrase');
+    if (sealed.length === 0) return locks ? 'wrong' : noKey;
+    const key = await get('/api/account/key');
+    if (!key.ok) return key.problem ?? noKey;
+    for (const grant of sealed) {
+      const input = { vault: vault.id, recipient: vault.recipient, key: fromBase64(key.value.wrapped ?? ''), wrapped: fromBase64(grant.wrapped ?? ''), passphrase };
+      if ((await this.ask('unlockSealed', input)).opened) {
+        this.opened(vault.id);
+        return 'open';
+      }
+    }
     return 'wrong';
   }
 
@@ -177,6 +194,12 @@ class Keys {
     await this.ask('forget', { vault });
   }
 }
+
+const noKey: Problem = {
+  title: 'No key to this vault',
+  status: 0,
+  detail: 'You have no key to these recordings yet. Make your own key under “Your account”, then ask an owner to give you access.',
+};
 
 const rememberKey = (vault: string) => `cardea.grant.${vault}`;
 

@@ -30,6 +30,14 @@ export interface Protocol {
   /** Somebody is there: the idle timer starts anew. */
   touch: { in: object; out: object };
   read: { in: { clip: ClipInfo; from: number; to: number }; out: { bytes: ArrayBuffer; verified: boolean } };
+  /** Makes a person's own key, sealed with their passphrase. It is kept nowhere. */
+  personal: { in: { passphrase: string }; out: { recipient: string; wrapped: Uint8Array } };
+  /** Seals the identity of an unlocked vault to a person's key. */
+  sealTo: { in: { vault: string; recipient: string }; out: { wrapped: Uint8Array } };
+  /** Unlocks with what `sealTo` gave and the person's own key. */
+  unlockSealed: { in: { vault: string; recipient: string; key: Uint8Array; wrapped: Uint8Array; passphrase: string }; out: { opened: boolean } };
+  /** Seals the identity kept aside to a person's key. */
+  sealNewTo: { in: { recipient: string }; out: { wrapped: Uint8Array } };
   /** The file keys of clips, sealed under a fresh key that goes behind the # of a link. */
   share: { in: { clips: ClipInfo[] }; out: { key: string; sealed: Uint8Array } };
   /** Opens what `share` gave, for a guest with a permission of the box to read. */

@@ -8,7 +8,7 @@ import { Decrypter } from 'age-encryption';
 import type { Problem } from '../api/client';
 import { Clip, type ClipInfo } from './clip';
 import { forgetDevice, openForDevice, sealForDevice } from './device';
-import { createIdentity, findIdentity, recipientOf, unwrap, wrap } from './identity';
+import { createIdentity, findIdentity, openSealed, recipientOf, sealTo, unwrap, wrap } from './identity';
 import type { Failure, Input, Operation, Output, Request, Response } from './protocol';
 import { openKeys, sealKeys } from './sharekeys';
 import { SealError, splitHeader } from './stream';
@@ -188,6 +188,20 @@ const operations: { [K in Operation]: (input: Input<K>, signal: AbortSignal) => 
     const clip = clipOf(info);
     const bytes = await clip.read(from, to, signal);
     return { bytes: bytes.slice().buffer, verified: clip.verified };
+  },
+  async personal({ passphrase }) {
+    const { identity, recipient } = await createIdentity('hybrid');
+    return { recipient, wrapped: await wrap(identity, passphrase) };
+  },
+  async sealTo({ vault, recipient }) {
+    return { wrapped: await sealTo(held(vault), recipient) };
+  },
+  async sealNewTo({ recipient }) {
+    return { wrapped: await sealTo(made().identity, recipient) };
+  },
+  async unlockSealed({ vault, recipient, key, wrapped, passphrase }) {
+    const personal = await unwrap(key, passphrase);
+    return accept(vault, recipient, personal && (await openSealed(wrapped, personal)));
   },
   async share({ clips: infos }, signal) {
     touch();
