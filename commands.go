@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"cardea/camera"
 	"cardea/store"
 	"cardea/store/vault"
 	"cardea/web/api"
@@ -169,7 +170,7 @@ func (c *camerasList) Run(e *env) error {
 
 type camerasAdd struct {
 	Name         string `help:"What people call it." required:""`
-	URL          string `arg:"" help:"rtsp:// or rtsps:// address. A password in it is stored encrypted, but may stay in the shell's history: see --password-file."`
+	URL          string `arg:"" help:"rtsp:// or rtsps:// address of a stream, or http://, https:// or just the host of an ONVIF camera. A password in it is stored encrypted, but may stay in the shell's history: see --password-file."`
 	Fingerprint  string `help:"SHA-256 of the camera's public key (SPKI), hex or base64, to trust from now on." placeholder:"F"`
 	User         string `help:"User name at the camera." placeholder:"U"`
 	PasswordFile string `help:"File with the password at the camera." env:"CARDEA_CAMERA_PASSWORD_FILE" placeholder:"FILE"`
@@ -182,7 +183,10 @@ type camerasAdd struct {
 func (c *camerasAdd) Run(e *env) error {
 	address := c.URL
 	if c.User != "" || c.PasswordFile != "" {
-		u, err := url.Parse(address)
+		u, _, _, ok, err := camera.ParseONVIF(address)
+		if !ok {
+			u, err = url.Parse(address)
+		}
 		if err != nil {
 			return usageError("the address of the camera is not a URL; it looks like rtsp://192.0.2.7:554/stream")
 		}
@@ -198,8 +202,12 @@ func (c *camerasAdd) Run(e *env) error {
 	return e.with(false, func(client *console.Client) error {
 		if !c.Untried {
 			try := map[string]any{"url": address, "fingerprint": c.Fingerprint, "transport": c.Transport}
-			if err := client.Do(e.ctx, "POST", "/api/probe", try, nil); err != nil {
+			var found api.Probe
+			if err := client.Do(e.ctx, "POST", "/api/probe", try, &found); err != nil {
 				return err
+			}
+			if found.Chosen != "" {
+				fmt.Fprintln(e.stderr, found.Chosen)
 			}
 		}
 		var added api.Camera

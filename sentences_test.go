@@ -28,7 +28,8 @@ func TestSentences(t *testing.T) {
 		says string
 	}{
 		{"no URL", add("camera"), 1, "rtsp://"},
-		{"another scheme", add("http://127.0.0.1/"), 1, "rtsp://"},
+		{"another scheme", add("ftp://127.0.0.1/"), 1, "rtsp://"},
+		{"no ONVIF there", add("http://" + closedPort(t)), 1, "nothing listens on this port"},
 		{"no such path", add(strings.Replace(locked, "//", "//viewer:right@", 1) + "-not"), 1, "no stream at the path"},
 		{"wrong password", add(strings.Replace(locked, "//", "//viewer:wr0ng-secret@", 1)), 1, "refused the user name or the password"},
 		{"no password", add(locked), 1, "asks for a user name"},

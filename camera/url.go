@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode"
 
+	"cardea/camera/onvif"
 	"cardea/camera/rtsp"
 )
 
@@ -16,21 +17,61 @@ const maxURL = 2048
 // A password with characters that a URL would want escaped (@ : / # ?) is understood where that is not ambiguous:
 // everything up to the last @ before the path belongs to it.
 func ParseURL(s string) (clean *url.URL, user, pass string, err error) {
+	scheme, rest, err := cutScheme(s)
+	if err != nil {
+		return nil, "", "", err
+	}
+	if scheme != "rtsp" && scheme != "rtsps" {
+		return nil, "", "", rtsp.ErrURL{Reason: "it does not begin with rtsp:// or rtsps://"}
+	}
+	return parseRest(scheme, rest)
+}
+
+// ParseONVIF reads the address of a camera's ONVIF device service as a person types it: http:// or https:// with or without a path, or
+// just a host with or without a port, where the host is an IP address or a name with a dot. ok is false when s is something else, which
+// is then for ParseURL. Credentials are split off, and errors are, as there.
+func ParseONVIF(s string) (clean *url.URL, user, pass string, ok bool, err error) {
+	scheme, rest, err := cutScheme(s)
+	if err != nil || scheme != "" && scheme != "http" && scheme != "https" {
+		return nil, "", "", false, nil
+	}
+	bare := scheme == ""
+	if bare {
+		scheme = "http"
+	}
+	clean, user, pass, err = parseRest(scheme, rest)
+	if bare && (err != nil || clean.Path != "" || clean.RawQuery != "" || !strings.ContainsAny(clean.Hostname(), ".:")) {
+		return nil, "", "", false, nil
+	}
+	if err != nil {
+		return nil, "", "", true, err
+	}
+	if clean.Path == "" || clean.Path == "/" {
+		clean.Path = onvif.DevicePath
+	}
+	return clean, user, pass, true, nil
+}
+
+// cutScheme refuses what is no address at all and gives the scheme in small letters, "" where there is none.
+func cutScheme(s string) (scheme, rest string, err error) {
 	s = strings.TrimSpace(s)
 	switch {
 	case s == "":
-		return nil, "", "", rtsp.ErrURL{Reason: "it is empty"}
+		return "", "", rtsp.ErrURL{Reason: "it is empty"}
 	case len(s) > maxURL:
-		return nil, "", "", rtsp.ErrURL{Reason: "it is too long"}
+		return "", "", rtsp.ErrURL{Reason: "it is too long"}
 	case strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) || r == unicode.ReplacementChar }):
-		return nil, "", "", rtsp.ErrURL{Reason: "it holds spaces or characters that cannot be typed"}
+		return "", "", rtsp.ErrURL{Reason: "it holds spaces or characters that cannot be typed"}
 	}
 	scheme, rest, found := strings.Cut(s, "://")
-	scheme = strings.ToLower(scheme)
-	if !found || scheme != "rtsp" && scheme != "rtsps" {
-		return nil, "", "", rtsp.ErrURL{Reason: "it does not begin with rtsp:// or rtsps://"}
+	if !found {
+		return "", s, nil
 	}
+	return strings.ToLower(scheme), rest, nil
+}
 
+// parseRest reads what follows the scheme.
+func parseRest(scheme, rest string) (clean *url.URL, user, pass string, err error) {
 	rest, user, pass, err = cutUserinfo(rest)
 	if err != nil {
 		return nil, "", "", err

@@ -73,3 +73,27 @@ func FuzzParseURL(f *testing.F) {
 		}
 	})
 }
+
+func TestParseONVIF(t *testing.T) {
+	for _, c := range []struct{ in, url, user, pass string }{
+		{"192.168.1.20", "http://192.168.1.20/onvif/device_service", "", ""},
+		{"192.168.1.20:8000", "http://192.168.1.20:8000/onvif/device_service", "", ""},
+		{"[fe80::1]", "http://[fe80::1]/onvif/device_service", "", ""},
+		{"admin:p@ss@porch.local", "http://porch.local/onvif/device_service", "admin", "p@ss"},
+		{"http://10.0.0.7", "http://10.0.0.7/onvif/device_service", "", ""},
+		{"HTTPS://u:p%40@10.0.0.7/onvif/device", "https://10.0.0.7/onvif/device", "u", "p@"},
+	} {
+		clean, user, pass, ok, err := ParseONVIF(c.in)
+		if err != nil || !ok || clean.String() != c.url || user != c.user || pass != c.pass {
+			t.Errorf("%s: %v %q %q %t %v", c.in, clean, user, pass, ok, err)
+		}
+	}
+	for _, in := range []string{"camera", "rtsp://10.0.0.7/x", "", "ftp://10.0.0.7", "10.0.0.7/stream1", "/dev/video0"} {
+		if clean, _, _, ok, err := ParseONVIF(in); ok || err != nil {
+			t.Errorf("%q is taken for ONVIF: %v %v", in, clean, err)
+		}
+	}
+	if _, _, _, ok, err := ParseONVIF("http://:secret@/"); !ok || err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("an address without a host: %t %v", ok, err)
+	}
+}

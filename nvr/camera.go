@@ -85,20 +85,21 @@ func (n *NVR) CameraHealth(_ context.Context, id store.ID) (CameraHealth, error)
 	return h, nil
 }
 
-// AddCamera stores a camera and starts recording it at once. It does not look at the address first: Probe does.
+// AddCamera stores a camera and starts recording it at once. It does not look at the address of a stream first: Probe does. At an
+// ONVIF address it asks the camera for its main stream; an ErrCamera then holds what Probe would return.
 func (n *NVR) AddCamera(ctx context.Context, actor store.Actor, c NewCamera) (CameraStatus, error) {
-	address, account, err := parseAddress(c.URL)
+	at, err := n.resolve(ctx, c.URL, c.Fingerprint)
+	if err != nil && ctx.Err() == nil && store.ErrorCode(err) == "" {
+		err = ErrCamera{err}
+	}
 	if err != nil {
 		return CameraStatus{}, err
 	}
-	row := store.NewCamera(c.Name, address.String())
-	row.Trust = trustOf(address)
+	row := store.NewCamera(c.Name, at.url.String())
+	row.Trust, row.Pin = trustOf(at.url), at.pin
 	row.Transport = cmp.Or(c.Transport, row.Transport)
 	row.Mode = cmp.Or(store.Mode(c.Mode), row.Mode)
-	if row.Pin, err = pinFor(address, c.Fingerprint); err != nil {
-		return CameraStatus{}, err
-	}
-	if row.Secret, err = n.seal(account, address.Host); err != nil {
+	if row.Secret, err = n.seal(at.account, at.url.Host); err != nil {
 		return CameraStatus{}, err
 	}
 	n.change.Lock()

@@ -329,7 +329,7 @@ func TestProbe(t *testing.T) {
 	if len(p.Tracks) != 2 || p.Tracks[0].Width != 160 || p.Trust != "plain" || !bytes.Contains(p.Picture, []byte("moof")) || !strings.Contains(p.MIME, "avc1") {
 		t.Errorf("%d tracks, trust %s, mime %s, %d bytes", len(p.Tracks), p.Trust, p.MIME, len(p.Picture))
 	}
-	for _, bad := range []string{"", "http://x", "rtsp://169.254.169.254/", "rtsp://[fd00:ec2::254]/", "rtsp://0.0.0.0/", "rtsp://[::ffff:169.254.169.254]/", "rtsp://a:pass@"} {
+	for _, bad := range []string{"", "ftp://x", "http://169.254.169.254/", "169.254.169.254", "rtsp://169.254.169.254/", "rtsp://[fd00:ec2::254]/", "rtsp://0.0.0.0/", "rtsp://[::ffff:169.254.169.254]/", "rtsp://a:pass@"} {
 		if _, err := b.Probe(t.Context(), anna, bad, "", ""); store.ErrorCode(err) != store.Invalid {
 			t.Errorf("%q: %v", bad, err)
 		} else if strings.Contains(err.Error(), "pass") {

@@ -13,26 +13,22 @@ import (
 // probeWithin bounds a look at an address.
 const probeWithin = 20 * time.Second
 
-// Probe looks at an address without storing anything: what it sends, how far it can be trusted, and one picture. The errors
-// of package rtsp come back as they are: sentences that say what is wrong and what to do.
+// Probe looks at an address, of a stream or of ONVIF, without storing anything: what it sends, how far it can be trusted, and one
+// picture. The errors of packages rtsp and onvif come back as they are: sentences that say what is wrong and what to do.
 func (n *NVR) Probe(ctx context.Context, _ store.Actor, address, print, transport string) (Probe, error) {
-	clean, account, err := parseAddress(address)
-	if err != nil {
-		return Probe{}, err
-	}
-	pin, err := pinFor(clean, print)
+	at, err := n.resolve(ctx, address, print)
 	if err != nil {
 		return Probe{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeWithin)
 	defer cancel()
 	found, err := rtsp.Probe(ctx, rtsp.Config{
-		URL: clean, User: account.User, Password: account.Password, Pin: pin, Transport: rtsp.Transport(transport), Now: n.clock.Now, Log: n.log,
+		URL: at.url, User: at.account.User, Password: at.account.Password, Pin: at.pin, Transport: rtsp.Transport(transport), Now: n.clock.Now, Log: n.log,
 	})
 	if err != nil {
 		return Probe{}, err
 	}
-	p := Probe{Skipped: found.Stream.Skipped, Trust: found.Trust}
+	p := Probe{Skipped: found.Stream.Skipped, Trust: found.Trust, URL: at.url.String(), Chosen: at.chosen}
 	if found.SPKI != nil {
 		p.Fingerprint = fingerprint(found.SPKI)
 	}

@@ -85,7 +85,8 @@ type CameraHealth struct {
 // NewCamera is the input of AddCamera. Name and URL are required.
 type NewCamera struct {
 	Name string
-	// URL is rtsp:// or rtsps:// and may hold user:password@, which are split off and sealed.
+	// URL is that of a stream, rtsp:// or rtsps://, or of an ONVIF device service, http://, https:// or just a host. It may hold
+	// user:password@, which are split off and sealed.
 	URL string
 	// Fingerprint pins the camera's key: SHA-256 of its SPKI in hex (colons allowed) or base64; "" = not pinned.
 	Fingerprint string
@@ -118,6 +119,8 @@ type Probe struct {
 	// MIME and Picture are a fragmented MP4 of one key frame (init segment and one part) with its type for MSE.
 	MIME    string
 	Picture []byte
+	// URL is that of the stream; Chosen says which one was taken at an ONVIF address, "" at that of a stream.
+	URL, Chosen string
 }
 
 // ProbeTrack is a track with its measured rate.

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"time"
 
@@ -110,7 +111,7 @@ func (a *API) Camera(ctx context.Context, in *ByID) (*Body[Camera], error) {
 type AddCameraRequest struct {
 	Body struct {
 		Name        string `json:"name" maxLength:"400"`
-		URL         string `json:"url" maxLength:"4096" doc:"rtsp:// or rtsps://, may hold user:password@, which is stored encrypted and never given out"`
+		URL         string `json:"url" maxLength:"4096" doc:"rtsp:// or rtsps:// of a stream, or http://, https:// or just a host of an ONVIF camera; may hold user:password@, which is stored encrypted and never given out"`
 		Fingerprint string `json:"fingerprint,omitempty" maxLength:"200" doc:"SHA-256 of the camera's SPKI, hex or base64, as a person confirmed it"`
 		Transport   string `json:"transport,omitempty" enum:"auto,tcp,udp"`
 		Mode        string `json:"mode,omitempty" enum:"continuous,event,off"`
@@ -123,6 +124,10 @@ func (a *API) AddCamera(ctx context.Context, in *AddCameraRequest) (*Body[Camera
 	s, err := a.nvr.AddCamera(ctx, actor(ctx), nvr.NewCamera{
 		Name: b.Name, URL: b.URL, Fingerprint: b.Fingerprint, Transport: b.Transport, Mode: b.Mode,
 	})
+	var about nvr.ErrCamera
+	if errors.As(err, &about) {
+		return nil, &CameraError{about.Err}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -280,6 +285,8 @@ type Probe struct {
 	Fingerprint string   `json:"fingerprint,omitempty" doc:"SHA-256 of the presented SPKI in hex"`
 	MIME        string   `json:"mime"`
 	Picture     []byte   `json:"picture" doc:"Base64 of a fragmented MP4 with one key frame"`
+	URL         string   `json:"url" doc:"The stream that was looked at"`
+	Chosen      string   `json:"chosen,omitempty" doc:"At an ONVIF address: what the camera says it has, and which stream is taken"`
 }
 
 // Track is one of the tracks that a camera sends.
@@ -292,12 +299,12 @@ type Track struct {
 	SampleRate int     `json:"sample_rate,omitempty"`
 }
 
-// CameraError says why a camera cannot be used; it is a sentence for people, as package rtsp writes them.
+// CameraError says why a camera cannot be used; it is a sentence for people, as packages rtsp and onvif write them.
 type CameraError struct{ Err error }
 
 func (e *CameraError) Error() string { return e.Err.Error() }
 
-// Unwrap gives the error of package rtsp.
+// Unwrap gives the error of those packages.
 func (e *CameraError) Unwrap() error { return e.Err }
 
 // Probe answers POST /api/probe: a test picture before a camera is saved. Nothing is stored.
@@ -314,5 +321,6 @@ func (a *API) Probe(ctx context.Context, in *ProbeRequest) (*Body[Probe], error)
 			return Track{string(t.Codec), t.Width, t.Height, t.FPS, t.Channels, t.SampleRate}
 		}),
 		Skipped: words(p.Skipped), Trust: p.Trust, Fingerprint: p.Fingerprint, MIME: p.MIME, Picture: p.Picture,
+		URL: rtsp.Redact(p.URL), Chosen: p.Chosen,
 	}), nil
 }

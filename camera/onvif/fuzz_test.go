@@ -1,0 +1,73 @@
+package onvif
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(`<s:Envelope xmlns:s="x"><s:Body><a b="c">d<e/></a></s:Body></s:Envelope>`))
+	f.Add([]byte(`<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>`))
+	f.Add([]byte(`<Envelope><Body><Fault><Code><Value>a:b</Value><Subcode><Value>c:d</Value></Subcode></Code></Fault></Body></Envelope>`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		root, err := parse(data)
+		if (root == nil) != (err != nil) {
+			t.Fatal("neither a document nor an error")
+		}
+		if err != nil {
+			return
+		}
+		if bytes.Contains(data, []byte("<!DOCTYPE")) && !bytes.Contains(data, []byte("<!--")) && !bytes.Contains(data, []byte("CDATA")) && !bytes.Contains(data, []byte("<?")) {
+			t.Error("a document type was taken")
+		}
+		c := &Client{}
+		_, _ = c.answer(200, "X", data)
+		for _, p := range profiles(root.child("Body", "GetProfilesResponse"), true) {
+			if strings.ContainsAny(p.Name, "<>\n") {
+				t.Errorf("a name holds %q", p.Name)
+			}
+		}
+		readFault("X", root)
+		utc(root)
+	})
+}
+
+func FuzzChallenge(f *testing.F) {
+	f.Add(`Digest realm="a\"b", nonce="c", qop="auth,auth-int", algorithm=SHA-256, opaque="d"`)
+	f.Add(`Basic realm="x"`)
+	f.Add(`Digest nonce=abc, stale=FALSE`)
+	f.Fuzz(func(t *testing.T, header string) {
+		ch := newChallenge([]string{header})
+		if ch == nil {
+			return
+		}
+		got, err := ch.authorize("POST", "/x", "user", "secret-word", bytes.NewReader(make([]byte, 8)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(got, "secret-word") && !strings.Contains(header, "secret-word") {
+			t.Error("the password is in the header")
+		}
+	})
+}
+
+// TestDigest holds MD5 against the example of RFC 2617, section 3.5, and SHA-256 preferred.
+func TestDigest(t *testing.T) {
+	old := `Digest realm="testrealm@host.com", qop="auth,auth-int", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", opaque="5ccc069c403ebaf9f0171e9517f40e41"`
+	ch := newChallenge([]string{`Basic realm="x"`, old})
+	if ch == nil || ch.realm != "testrealm@host.com" || ch.opaque != "5ccc069c403ebaf9f0171e9517f40e41" {
+		t.Fatalf("%+v", ch)
+	}
+	if got := ch.response("GET", "/dir/index.html", "Mufasa", "Circle Of Life", "00000001", "0a4f113b"); got != "6629fae49393a05397450978507c4ef1" {
+		t.Error(got)
+	}
+	if ch = newChallenge([]string{old, `Digest realm="a", nonce="b", qop="auth", algorithm=SHA-256`}); ch == nil || ch.realm != "a" {
+		t.Errorf("%+v", ch)
+	}
+	for _, other := range []string{`Basic realm="x"`, `Digest realm="a", nonce="b", algorithm=SHA-512`, `Digest realm="a", nonce="b", qop="auth-int"`, ``} {
+		if ch := newChallenge([]string{other}); ch != nil {
+			t.Errorf("%s is answered by %+v", other, ch)
+		}
+	}
+}
