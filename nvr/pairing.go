@@ -81,7 +81,10 @@ func (n *NVR) Pair(ctx context.Context, actor store.Actor, req PairRequest) (Cam
 		return CameraStatus{}, err
 	}
 	if err := n.settle(ctx, row, d); err != nil {
-		return CameraStatus{}, n.pairingFailed(ctx, req, row, err)
+		// Whether the camera has heard of it only the camera knows: keepDevices asks on.
+		n.log.WarnContext(ctx, "a camera that was just paired does not answer", "address", row.Address, "reason", err.Error())
+		n.lookAtDevices()
+		return CameraStatus{}, store.Errorf(store.Unavailable, "the camera took its certificate and answers no more. When it is back it appears by itself; or it shows a new code, then pair it again.")
 	}
 	return n.activate(ctx, row)
 }
@@ -150,8 +153,7 @@ func (n *NVR) doubt(camera store.ID, label, detail string) {
 	}})
 }
 
-// settle tells the camera that it is paired. It returns an error only when the camera will certainly be new again: it said that it
-// does not know us after the time that it waits, or nothing was heard until then.
+// settle tells the camera that it is paired. Where that fails, the device stays as it is.
 func (n *NVR) settle(ctx context.Context, row store.Device, d pairing.Device) error {
 	ctx, cancel := context.WithTimeout(ctx, activateWithin)
 	defer cancel()

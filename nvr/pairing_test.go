@@ -227,6 +227,7 @@ func TestAttack17Box(t *testing.T) {
 		t.Run(string(state), func(t *testing.T) {
 			a := startAgent(t, t.TempDir(), "")
 			b := openBox(t, t.TempDir())
+			b.pairing.Lock() // as Pair does
 			id, err := b.db.NewID(time.Now())
 			if err != nil {
 				t.Fatal(err)
@@ -244,6 +245,7 @@ func TestAttack17Box(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			b.pairing.Unlock()
 			b.lookAtDevices() // as the next start does
 			if state == store.DevicePending {
 				eventually(t, "dropped", func() bool {
@@ -258,6 +260,43 @@ func TestAttack17Box(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAttack17Silent: a camera that falls silent after it took its certificate is not forgotten while it may believe that it is paired.
+func TestAttack17Silent(t *testing.T) {
+	a := startAgent(t, t.TempDir(), "")
+	b := openBox(t, t.TempDir())
+	b.pairing.Lock() // as Pair does
+	id, err := b.db.NewID(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := store.Device{ID: id, Address: a.addr, Name: "Garden"}
+	d, err := b.pairer.Pair(t.Context(), a.addr, a.digits(t), id.String(), func(d pairing.Device) error {
+		row.SPKI, row.Leaf, row.Bundle = d.SPKI[:], d.Leaf, d.Bundle
+		return b.db.AddDevice(t.Context(), row)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.db.BeginActivation(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.pairer.Sync(t.Context(), a.addr, d, true); err != nil { // the camera hears it, the answer is lost
+		t.Fatal(err)
+	}
+	a.stop()
+	b.pairing.Unlock()
+	eventually(t, "that it is asked after", func() bool {
+		open, err := b.resumePairings(t.Context())
+		return err == nil && open
+	})
+	startAgent(t, a.dir, a.addr)
+	b.lookAtDevices()
+	eventually(t, "finished", func() bool {
+		all, err := b.Cameras(t.Context())
+		return err == nil && len(all) == 1 && all[0].Connection.Phase == "streaming"
+	})
 }
 
 // TestRollAuthority: the authority is replaced while a camera streams; nobody has to do anything.
