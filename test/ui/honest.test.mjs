@@ -179,6 +179,12 @@ for (const [device, context] of [
         await page.waitForLoadState('networkidle');
         await check(name.toLowerCase());
       }
+      for (const [screen, heading] of [['account', 'Ada'], ['people', 'People'], ['log', 'Who saw what'], ['vaults', 'Vaults'], ['links', 'Links']]) {
+        await page.goto(`${origin}/${screen}`);
+        await page.getByRole('heading', { name: heading, level: 1 }).waitFor();
+        await page.waitForLoadState('networkidle');
+        await check(screen);
+      }
       await page.getByRole('link', { name: 'Cameras', exact: true }).click();
       await page.getByRole('button', { name: 'Add camera' }).click();
       await check('add-camera');
