@@ -32,6 +32,7 @@ test('another person, address, camera, sitting or hour is another sentence', () 
 
 test('acts are told in words', () => {
   expect(say([record('18:00:00', 'live', { camera_name: 'Yard' })])).toEqual(['Anna watched Yard live from 192.168.1.20']);
+  expect(say([record('18:05:00', 'live.end', { camera_name: 'Yard', start: at('18:02:00'), end: at('18:05:00') })])).toEqual(['Anna stopped watching Yard live 18:02–18:05 from 192.168.1.20']);
   expect(say([record('18:00:00', 'sign-in', { result: 'refused' })])).toEqual(['Anna tried to sign in from 192.168.1.20']);
   expect(say([record('18:00:00', 'camera.remove', { camera_name: 'Yard', result: 'refused' })])).toEqual(['Anna removed the camera Yard – refused from 192.168.1.20']);
   expect(say([{ seq: 1, time: at('18:00:00'), action: 'user.password', role: 'console', object: 'Bert' }])).toEqual(['Somebody at the command line set a new password for “Bert”']);

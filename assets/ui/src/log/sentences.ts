@@ -34,6 +34,7 @@ const acts: Record<string, Teller> = {
   claim: () => 'claimed the box',
   playback: (e) => `watched ${camera(e)}${span(e)}`,
   live: (e) => `watched ${camera(e)} live`,
+  'live.end': (e) => `stopped watching ${camera(e)} live${span(e)}`,
   export: (e) => `exported ${camera(e)}${span(e)}`,
   'camera.add': (e) => `added the camera ${camera(e)}`,
   'camera.change': (e) => `changed the camera ${camera(e)}${more(e)}`,
