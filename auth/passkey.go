@@ -52,10 +52,12 @@ type Assertion struct {
 
 // ceremony is what has to be remembered of one.
 type ceremony struct {
-	data  webauthn.SessionData
-	user  store.ID // zero for a sign-in
-	host  string
-	until time.Time
+	data webauthn.SessionData
+	user store.ID // zero for a sign-in without a name
+	// second is true where it is the second factor of user, false where user enrols an authenticator.
+	second bool
+	host   string
+	until  time.Time
 }
 
 // holder is a person as the library wants to see them.
@@ -159,7 +161,7 @@ func (p *People) BeginPasskey(ctx context.Context, user store.ID, host string) (
 	if err != nil {
 		return Ceremony{}, fmt.Errorf("begin to enrol a passkey: %w", err)
 	}
-	return p.begun(options.Response, *data, user, host)
+	return p.begun(options.Response, ceremony{data: *data, user: user, host: host})
 }
 
 // AddPasskey ends what BeginPasskey began. name is what the person calls the device. Invalid where the answer does not fit.
@@ -168,7 +170,7 @@ func (p *People) AddPasskey(ctx context.Context, actor store.Actor, answer Asser
 	if err != nil {
 		return Passkey{}, err
 	}
-	c, err := p.finish(answer.Ceremony, actor.User)
+	c, err := p.finish(answer.Ceremony, actor.User, false)
 	if err != nil {
 		return Passkey{}, err
 	}
@@ -238,7 +240,7 @@ func (p *People) BeginPasskeySignIn(_ context.Context, host string) (Ceremony, e
 	if err != nil {
 		return Ceremony{}, fmt.Errorf("begin a sign-in with a passkey: %w", err)
 	}
-	return p.begun(options.Response, *data, store.ID{}, host)
+	return p.begun(options.Response, ceremony{data: *data, host: host})
 }
 
 // SignInPasskey begins a session for whose passkey it is. The authenticator has verified its person, so it stands for both factors.
@@ -263,7 +265,17 @@ func (p *People) SignInPasskey(ctx context.Context, a Assertion, from Client) (S
 		return SignedIn{}, err
 	}
 	try.drop()
-	if err := p.noteSignIn(ctx, user, from, false, "passkey"); err != nil {
+	in, err := p.admit(ctx, user, from, "passkey")
+	if err != nil {
+		return SignedIn{}, err
+	}
+	p.cfg.Log.InfoContext(ctx, "signed in", "user", user.Name, "addr", from.Addr, "passkey", true)
+	return in, nil
+}
+
+// admit records the sign-in of somebody whose passkey was right, and begins the session.
+func (p *People) admit(ctx context.Context, user store.User, from Client, how string) (SignedIn, error) {
+	if err := p.noteSignIn(ctx, user, from, false, how); err != nil {
 		return SignedIn{}, err
 	}
 	in, err := p.again(ctx, user, from)
@@ -273,14 +285,13 @@ func (p *People) SignInPasskey(ctx context.Context, a Assertion, from Client) (S
 	if in.RecoveryLeft, err = p.cfg.DB.RecoveryLeft(ctx, user.ID); err != nil {
 		return SignedIn{}, fmt.Errorf("count recovery codes: %w", err)
 	}
-	p.cfg.Log.InfoContext(ctx, "signed in", "user", user.Name, "addr", from.Addr, "passkey", true)
 	return in, nil
 }
 
 // checkPasskey says who answered a ceremony. Denied where nobody of ours did.
 func (p *People) checkPasskey(ctx context.Context, a Assertion, _ Client) (store.User, error) {
-	denied := refuse(Denied, "This passkey does not open this box. Use another one, or your password and a code.")
-	c, err := p.finish(a.Ceremony, store.ID{})
+	denied := errPasskey()
+	c, err := p.finish(a.Ceremony, store.ID{}, false)
 	if err != nil {
 		return store.User{}, err
 	}
@@ -312,32 +323,18 @@ func (p *People) checkPasskey(ctx context.Context, a Assertion, _ Client) (store
 	if fault != nil {
 		return store.User{}, fmt.Errorf("read the account: %w", fault)
 	}
-	// A counter that runs back is a copied authenticator (WebAuthn level 3, 6.1.1).
-	if err != nil || credential.Authenticator.CloneWarning {
+	if err != nil {
 		p.cfg.Log.InfoContext(ctx, "passkey refused", "error", err)
 		return store.User{}, denied
 	}
-	record, err := json.Marshal(credential)
-	if err != nil {
-		return store.User{}, fmt.Errorf("encode the passkey: %w", err)
+	if err := p.usePasskey(ctx, who, credential); err != nil {
+		return store.User{}, err
 	}
-	for _, k := range who.keys {
-		if string(k.Credential) != string(credential.ID) {
-			continue
-		}
-		switch err := p.cfg.DB.UsePasskey(ctx, k.ID, record, p.cfg.Now()); {
-		case hasCode(err, store.NotFound):
-			return store.User{}, denied
-		case err != nil:
-			return store.User{}, fmt.Errorf("note the use of a passkey: %w", err)
-		}
-		return who.row, nil
-	}
-	return store.User{}, denied
+	return who.row, nil
 }
 
-// begun remembers a ceremony until it is answered.
-func (p *People) begun(options any, data webauthn.SessionData, user store.ID, host string) (Ceremony, error) {
+// begun remembers a ceremony until it is answered or runs out.
+func (p *People) begun(options any, c ceremony) (Ceremony, error) {
 	text, err := json.Marshal(options)
 	if err != nil {
 		return Ceremony{}, fmt.Errorf("encode the ceremony: %w", err)
@@ -352,24 +349,25 @@ func (p *People) begun(options any, data webauthn.SessionData, user store.ID, ho
 	now := p.cfg.Now()
 	for len(p.ceremonyOrder) > 0 {
 		oldest := p.ceremonyOrder[0]
-		if c, ok := p.ceremonies[oldest]; ok && now.Before(c.until) && len(p.ceremonyOrder) < ceremoniesKept {
+		if kept, ok := p.ceremonies[oldest]; ok && now.Before(kept.until) && len(p.ceremonyOrder) < ceremoniesKept {
 			break
 		}
 		delete(p.ceremonies, oldest)
 		p.ceremonyOrder = p.ceremonyOrder[1:]
 	}
-	p.ceremonies[id] = ceremony{data, user, host, now.Add(ceremonyValid)}
+	c.until = now.Add(ceremonyValid)
+	p.ceremonies[id] = c
 	p.ceremonyOrder = append(p.ceremonyOrder, id)
 	return Ceremony{ID: id, Options: text}, nil
 }
 
-// finish takes a ceremony out, so that it is answered once.
-func (p *People) finish(id string, user store.ID) (ceremony, error) {
+// finish takes a ceremony out, so that it is answered once. user and second are what it was begun with.
+func (p *People) finish(id string, user store.ID, second bool) (ceremony, error) {
 	p.enrolMu.Lock()
 	defer p.enrolMu.Unlock()
 	c, ok := p.ceremonies[id]
 	delete(p.ceremonies, id)
-	if !ok || c.user != user || !p.cfg.Now().Before(c.until) {
+	if !ok || c.user != user || c.second != second || !p.cfg.Now().Before(c.until) {
 		return ceremony{}, refuse(Denied, "This took too long, or was answered already. Try again.")
 	}
 	return c, nil

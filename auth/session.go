@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -29,6 +28,8 @@ type Credentials struct {
 	Name, Password string
 	// Code is a TOTP code or a recovery code.
 	Code string
+	// Passkey answers a ceremony of BeginSecondFactor and takes the place of Code.
+	Passkey *Assertion
 }
 
 // Session is one signed-in browser.
@@ -56,34 +57,17 @@ type SignedIn struct {
 	RecoveryLeft int
 }
 
-// SignIn checks name, password and code and begins a session under a new id. Everything wrong gives the same Denied
+// SignIn checks name, password and second factor and begins a session under a new id. Everything wrong gives the same Denied
 // after the same work, except a right code that was used before, which is said to whoever knows the rest. Failures
 // delay the next attempt: Throttled.
 func (p *People) SignIn(ctx context.Context, c Credentials, from Client) (SignedIn, error) {
-	user, err := p.cfg.DB.UserByName(ctx, typed(c.Name))
-	if err != nil && !hasCode(err, store.NotFound) {
-		return SignedIn{}, fmt.Errorf("read the account: %w", err)
-	}
-	known, err := p.knownAddress(ctx, user, from.Addr)
-	if err != nil {
-		return SignedIn{}, err
-	}
-	try, err := p.limit.begin(ctx, p.byAccount(c.Name, from.Addr, known), p.byAddress(from.Addr))
+	user, try, err := p.attempt(ctx, c.Name, from)
 	if err != nil {
 		return SignedIn{}, err
 	}
 	in, err := p.judge(ctx, user, c, from)
 	if err != nil {
-		var e *Error
-		if !asError(err, &e) || e.Code == Throttled {
-			try.drop() // the box could not judge; who asked is not to blame
-			return SignedIn{}, err
-		}
-		p.cfg.Log.InfoContext(ctx, "sign-in refused", "addr", from.Addr)
-		if err := errors.Join(try.fail(ctx), p.noteSignIn(ctx, user, from, true, "")); err != nil {
-			return SignedIn{}, err
-		}
-		return SignedIn{}, errors.Join(p.alarm(ctx, user, try, from), err)
+		return SignedIn{}, p.refused(ctx, user, try, from, err)
 	}
 	p.cfg.Log.InfoContext(ctx, "signed in", "user", user.Name, "addr", from.Addr, "recovery_code", in.RecoveryUsed)
 	return in, try.succeed(ctx)
@@ -91,16 +75,17 @@ func (p *People) SignIn(ctx context.Context, c Credentials, from Client) (Signed
 
 // judge decides about credentials. user is the zero value where the name is unknown.
 func (p *People) judge(ctx context.Context, user store.User, c Credentials, from Client) (SignedIn, error) {
-	password := c.Password
-	if len(password) > maxPassword {
-		password = "" // nothing to hash a megabyte for; it fits nobody
-	}
-	fits, err := p.hash.verify(ctx, user.PasswordHash, password)
-	if err != nil {
+	second, ok := parseCode(c.Code)
+	if err := p.checkPassword(ctx, user, c.Password); err != nil {
 		return SignedIn{}, err
 	}
-	second, ok := parseCode(c.Code)
-	if !fits || !ok || user.Disabled {
+	if c.Passkey != nil {
+		if err := p.checkSecondPasskey(ctx, user, *c.Passkey); err != nil {
+			return SignedIn{}, err
+		}
+		return p.admit(ctx, user, from, "password and passkey")
+	}
+	if !ok {
 		return SignedIn{}, errWrong()
 	}
 	var at int64

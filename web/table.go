@@ -24,6 +24,7 @@ func (s *Server) routes() []route {
 		{post, "/api/setup", caller.Anyone, "Begin the claim with the one-time token", call(ok, a.BeginSetup)},
 		{post, "/api/setup/verify", caller.Anyone, "End the claim with a code of the authenticator app", call(created, a.FinishSetup)},
 		{post, "/api/session", caller.Anyone, "Sign in", call(created, a.SignIn)},
+		{post, "/api/session/begin", caller.Anyone, "Begin to sign in with password and passkey; /api/session ends it", call(ok, a.BeginSecondFactor)},
 		{post, "/api/session/passkey/begin", caller.Anyone, "Begin to sign in, or to step up, with a passkey", call(ok, a.BeginPasskeySignIn)},
 		{post, "/api/session/passkey", caller.Anyone, "Sign in with a passkey", call(created, a.SignInPasskey)},
 		{post, "/api/invite", caller.Anyone, "What an invitation is for", call(ok, a.Invited)},

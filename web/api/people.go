@@ -131,7 +131,9 @@ type SignInRequest struct {
 	Body struct {
 		Name     string `json:"name" maxLength:"400"`
 		Password string `json:"password" maxLength:"4096"`
-		TOTP     string `json:"totp" maxLength:"64" doc:"A code of the app, or a recovery code"`
+		TOTP     string `json:"totp,omitempty" maxLength:"64" doc:"A code of the app, or a recovery code"`
+		// Passkey answers a ceremony of POST /api/session/begin.
+		Passkey *PasskeyAnswer `json:"passkey,omitempty" doc:"In place of a code: the answer to /api/session/begin"`
 	}
 }
 
@@ -144,7 +146,9 @@ func (a *API) SignIn(ctx context.Context, in *SignInRequest) (*SignedIn, error) 
 	if !claimed {
 		return nil, &auth.Error{Code: auth.Conflict, Message: "This NVR has no owner yet. Open the claim link that it printed when it started; `cardea claim` prints a new one."}
 	}
-	s, err := a.auth.SignIn(ctx, auth.Credentials{Name: in.Body.Name, Password: in.Body.Password, Code: in.Body.TOTP}, client(ctx))
+	s, err := a.auth.SignIn(ctx, auth.Credentials{
+		Name: in.Body.Name, Password: in.Body.Password, Code: in.Body.TOTP, Passkey: in.Body.Passkey.assertion(),
+	}, client(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -154,6 +158,19 @@ func (a *API) SignIn(ctx context.Context, in *SignInRequest) (*SignedIn, error) 
 		}
 	}
 	return a.signedIn(s), nil
+}
+
+// FirstFactor is what a person types whose second factor is a passkey.
+type FirstFactor struct {
+	Body struct {
+		Name     string `json:"name" maxLength:"400"`
+		Password string `json:"password" maxLength:"4096"`
+	}
+}
+
+// BeginSecondFactor answers POST /api/session/begin.
+func (a *API) BeginSecondFactor(ctx context.Context, in *FirstFactor) (*Body[Ceremony], error) {
+	return ceremony(a.auth.BeginSecondFactor(ctx, auth.Credentials{Name: in.Body.Name, Password: in.Body.Password}, caller.From(ctx).Host, client(ctx)))
 }
 
 // WhoAmI is the session with what the app needs first.
