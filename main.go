@@ -66,6 +66,10 @@ func (e usageError) Error() string { return string(e) }
 
 func main() {
 	args := hideSecrets()
+	if err := forbidCoreDumps(); err != nil {
+		fmt.Fprintln(os.Stderr, "cardea:", err)
+		os.Exit(1)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second signal ends the program at once
 	code := run(ctx, args, os.Stdout, os.Stderr)
