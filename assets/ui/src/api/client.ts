@@ -13,6 +13,8 @@ export interface Problem {
   detail: string;
   /** Seconds until another try makes sense, from Retry-After. */
   retryAfter?: number;
+  /** The key that a camera showed and that a person has to confirm: SHA-256 of its SPKI in hex. */
+  fingerprint?: string;
 }
 
 export type Outcome<T> = { ok: true; value: T; aborted?: undefined; problem?: undefined } | { ok: false; aborted: true; problem?: undefined } | { ok: false; aborted: false; problem: Problem };
@@ -113,6 +115,8 @@ function problemOf(response: Response, text: string): Problem {
     if (body.title) problem.title = body.title;
     if (body.detail) problem.detail = body.detail;
     else if (body.title) problem.detail = body.title;
+    const print = body.errors?.find((e) => e.location === 'body.fingerprint')?.message;
+    if (print && /^[0-9a-f]{64}$/.test(print)) problem.fingerprint = print;
     const more = body.errors?.map((e) => e.message).filter(Boolean).join('; ');
     if (more && !problem.detail.includes(more)) problem.detail += ` (${more})`;
   } catch {

@@ -214,6 +214,23 @@ export interface paths {
         patch: operations["patch-cameras-id"];
         trace?: never;
     };
+    "/api/cameras/{id}/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Decide that an isolated camera may be connected again */
+        post: operations["post-cameras-id-accept"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/cameras/{id}/health": {
         parameters: {
             query?: never;
@@ -1524,6 +1541,10 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        AcceptCameraRequestBody: {
+            /** @description Trust this key, which has to be the one that the camera showed, from now on. Left out: it has to prove itself as before */
+            fingerprint?: string;
+        };
         Access: {
             /** @description The caller's */
             address: string;
@@ -1625,6 +1646,8 @@ export interface components {
             /** Format: int64 */
             height: number;
             id: string;
+            /** @description Why Cardea keeps away from it until a person decides; null while it does not */
+            isolation: components["schemas"]["Isolation"];
             /** @enum {string} */
             mode: "continuous" | "event" | "off";
             name: string;
@@ -2073,6 +2096,15 @@ export interface components {
             name: string;
             /** @enum {string} */
             role: "owner" | "member" | "viewer";
+        };
+        Isolation: {
+            /** @description The rule that isolated it: identity or bitrate */
+            cause: string;
+            detail: string;
+            /** @description SHA-256, in hex, of the key that it showed in place of the pinned one */
+            presented?: string;
+            /** Format: date-time */
+            since: string;
         };
         Link: {
             /** Format: date-time */
@@ -3828,6 +3860,87 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["ChangeCameraRequestBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Camera"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-cameras-id-accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ULID */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcceptCameraRequestBody"];
             };
         };
         responses: {

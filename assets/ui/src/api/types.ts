@@ -7,6 +7,7 @@ export type Access = Schemas['Access'];
 export type Approval = Schemas['Approval'];
 export type Authority = Schemas['CA'];
 export type Camera = Schemas['Camera'];
+export type Candidate = Schemas['Candidate'];
 export type Clip = Schemas['ClipDetail'];
 export type ClipRow = Schemas['Clip'];
 export type DeviceSession = Schemas['DeviceSession'];
@@ -30,8 +31,8 @@ export type Track = Schemas['Track'];
 export type User = Schemas['User'];
 export type Vault = Schemas['Vault'];
 
-/** What a camera's connection does: see camera.Phase of the box. */
-export type Phase = 'connecting' | 'streaming' | 'waiting' | 'refused' | 'unusable' | 'stopped';
+/** What a camera's connection does: see camera.Phase of the box, and isolated where it keeps away from the camera. */
+export type Phase = 'connecting' | 'streaming' | 'waiting' | 'refused' | 'doubted' | 'isolated' | 'unusable' | 'stopped';
 
 export type Mode = Camera['mode'];
 export type Trust = Camera['trust'];

@@ -41,3 +41,8 @@ export function codecName(codec: string): string {
   const names: Record<string, string> = { h264: 'H.264', hevc: 'H.265', h265: 'H.265', aac: 'AAC', opus: 'Opus', pcm_alaw: 'G.711', pcm_mulaw: 'G.711', flac: 'FLAC' };
   return names[codec.toLowerCase()] ?? codec;
 }
+
+/** Host and port of an address. */
+export function hostOf(url: string): string {
+  return url.replace(/^[a-z]+:\/\//, '').replace(/\/.*$/, '');
+}

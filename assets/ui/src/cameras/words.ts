@@ -39,9 +39,23 @@ export function cameraState(camera: Camera): { text: string; tone: 'good' | 'war
 export function recordingState(camera: Camera): { text: string; tone: 'good' | 'warn' | '' } {
   if (camera.recording.active) return { text: 'Recording', tone: 'good' };
   if (camera.mode === 'off') return { text: 'Recording off', tone: '' };
+  if (doubtOf(camera)) return { text: 'Not recording until you decide', tone: 'warn' };
   const reason = camera.recording.reason;
   if (reason === 'no-vault') return { text: 'Not recording: no vault', tone: 'warn' };
   if (camera.mode === 'event' && (!reason || reason === 'mode-event')) return { text: 'Waiting for an event', tone: '' };
   if (!reason) return { text: 'About to record', tone: '' };
   return { text: `Not recording: ${lower(reasonText(reason))}`, tone: 'warn' };
+}
+
+/** Why the box keeps away from a camera until a person decides, since when, and what happened; undefined where it does not. */
+export function doubtOf(camera: Camera): { title: string; detail: string } | undefined {
+  const i = camera.isolation;
+  if (i) {
+    const title = `${i.cause === 'identity' ? 'Identity in doubt' : 'Not like itself'} since ${moment(i.since)}`;
+    // The two keys stand where they are compared.
+    if (i.presented) return { title, detail: 'Its key is not the one that was confirmed. It may have been reset or replaced, or somebody answers in its place. No password was sent.' };
+    return { title, detail: i.detail.replace(/^The camera's identity is in doubt\. /, '') };
+  }
+  if (camera.pairing?.revoked) return { title: `Revoked, not connected since ${moment(camera.state.since)}`, detail: 'Its certificate was taken back. It has to be paired again before it can be seen or recorded.' };
+  return undefined;
 }

@@ -1,0 +1,232 @@
+// Cameras that prove who they are, and what becomes of them when they no longer do. One is paired by the code that it shows, and again
+// by its QR code; the key of another one is pinned.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { createServer } from 'node:tls';
+import { binary, browse, fetchUnchecked, keep, Program, scratch, setUp, signIn, until } from './box.mjs';
+import { onScreen } from './picture.mjs';
+
+const password = 'seven quiet lanterns 42';
+const passphrase = 'lusab-babad-gutih-tugad-mudof';
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** A box with an owner, and the page of its cameras. */
+async function open(t) {
+  const dir = scratch(t, 'nvr');
+  const { secret } = setUp(dir, password, passphrase);
+  const box = new Program('serve', '--data', dir, '--listen', '127.0.0.1:0');
+  t.after(() => box.stop());
+  const origin = await box.says(/(https:\/\/127\.0\.0\.1:\d+)/);
+  await until('an answer', () => fetchUnchecked(`${origin}/healthz`).catch(() => undefined));
+  const page = await browse(t, { certificate: await fetchUnchecked(`${origin}/ca.pem`) });
+  return { page, origin, enter: () => page.goto(`${origin}/cameras`).then(() => signIn(page, password, secret)) };
+}
+
+/** Waits for the end of an act, and proves who sits there where that was long ago. */
+async function seen(page, result) {
+  const proof = page.getByLabel('Your sign-in password');
+  await until(`${result}`, async () => {
+    if (await proof.isVisible()) {
+      await proof.fill(password);
+      await page.getByRole('button', { name: 'Confirm' }).click();
+      await proof.waitFor({ state: 'hidden' });
+    }
+    return result.first().isVisible();
+  });
+}
+
+/** What axe says against the page as it is. */
+async function accessible(page, what) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => window.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
+  assert.deepEqual(violations.map((v) => `${what}: ${v.id} ${v.nodes.map((n) => n.target).join(' ')}`), []);
+}
+
+test('a paired camera', async (t) => {
+  const dir = scratch(t, 'camera');
+  let listen = '127.0.0.1:0';
+  let camera;
+  const start = async () => {
+    camera = new Program('camera', '--data', dir, '--listen', listen, '--source', 'test:', '--name', 'Porch', '--quiet');
+    listen = await camera.says(/^Address: (\S+)$/m);
+    return camera.says(/^Activation code: (\d{4} \d{4})/m);
+  };
+  const code = await start();
+  t.after(() => camera.stop());
+
+  const { page, origin, enter } = await open(t);
+  // This browser cannot read QR codes, and has no camera: both are played.
+  await page.addInitScript(() => {
+    window.BarcodeDetector = class {
+      async detect() {
+        return window.codeInSight ? [{ rawValue: window.codeInSight }] : [];
+      }
+    };
+    navigator.mediaDevices.getUserMedia = async () => {
+      const canvas = document.createElement('canvas');
+      const draw = () => canvas.getContext('2d').fillRect(0, 0, 8, 8);
+      draw();
+      setInterval(draw, 100);
+      return canvas.captureStream();
+    };
+  });
+  await enter();
+  const dialog = page.getByRole('dialog');
+
+  await t.test('is paired by the code from its console, and its picture is there at once', async () => {
+    await page.getByRole('button', { name: 'Add camera' }).click();
+    await dialog.getByRole('heading', { name: 'Found on your network' }).waitFor();
+    await keep(page, 'add-choose');
+    await accessible(page, 'add');
+    await dialog.getByLabel('Address of the camera').fill(listen);
+    await dialog.getByRole('button', { name: 'pair it' }).click();
+    assert.equal(await dialog.getByLabel('Its address').inputValue(), listen);
+    await dialog.getByLabel('Activation code').fill(code === '0000 0000' ? '0000 0001' : '0000 0000');
+    await dialog.getByRole('button', { name: 'Pair the camera' }).click();
+    await seen(page, dialog.getByRole('alert'));
+    await dialog.getByLabel('Activation code').fill(code);
+    await keep(page, 'add-pair');
+    await dialog.getByRole('button', { name: 'Pair the camera' }).click();
+    await seen(page, dialog.getByText('Porch is paired'));
+    await dialog.locator('[data-testid=tile][data-state=live]').waitFor();
+    await until('a picture', () => onScreen(dialog.locator('video')));
+    await keep(page, 'add-paired');
+    await dialog.getByRole('button', { name: 'Done' }).click();
+    await page.getByRole('button', { name: 'Paired: what this means' }).waitFor();
+    await page.getByText('renewed by itself').waitFor();
+    await page.getByText('Online').waitFor();
+    await keep(page, 'cameras');
+    await accessible(page, 'cameras');
+  });
+
+  let fresh;
+  await t.test('is isolated when it does not prove to be the one that was paired', async () => {
+    await camera.stop();
+    execFileSync(binary, ['camera', '--data', dir, '--reset'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    fresh = await start();
+    await page.getByText(/^Identity in doubt since/).first().waitFor();
+    await page.getByText('Nothing was sent to it').first().waitFor();
+    await page.getByText('Isolated until you decide').waitFor();
+    await keep(page, 'isolated');
+    await accessible(page, 'isolated');
+    await page.getByRole('link', { name: 'Live', exact: true }).click();
+    const tile = page.getByTestId('tile');
+    await tile.getByText(/^Identity in doubt since/).waitFor();
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await page.setViewportSize({ width: 390, height: 844 });
+    await keep(page, 'isolated-live');
+    await tile.getByRole('button', { name: 'Decide' }).click();
+    assert.equal(await dialog.getByRole('button', { name: 'Trust the new key' }).count(), 0, 'a paired camera is not trusted by a key');
+    await keep(page, 'isolated-decide');
+    await accessible(page, 'decide');
+  });
+
+  await t.test('is tried again, and isolated again', async () => {
+    const since = () => page.evaluate(async () => (await (await fetch('/api/cameras')).json())[0].isolation?.since);
+    const before = await since();
+    await dialog.getByRole('button', { name: 'Try again' }).click();
+    await seen(page, page.getByText('Porch is tried again.'));
+    await until('the doubt again', async () => ((await since()) ?? before) > before);
+    await page.getByTestId('tile').getByRole('button', { name: 'Decide' }).click();
+    await dialog.getByRole('button', { name: 'Pair again' }).waitFor();
+  });
+
+  await t.test('is paired again by its QR code', async () => {
+    await dialog.getByRole('button', { name: 'Pair again' }).click();
+    await dialog.getByRole('button', { name: 'Scan its QR code' }).click();
+    await dialog.getByLabel('What this device').waitFor();
+    await page.evaluate((text) => (window.codeInSight = text), `cardea-pair://${listen}/${fresh.replace(' ', '')}`);
+    await dialog.getByText('The QR code was read').waitFor();
+    await keep(page, 'scanned');
+    await dialog.getByRole('button', { name: 'Pair again' }).click();
+    await seen(page, page.getByText('Porch is paired again.'));
+    await page.locator('[data-testid=tile][data-state=live]').waitFor();
+    await keep(page, 'paired-again');
+  });
+
+  await t.test('is revoked', async () => {
+    await page.goto(`${origin}/cameras`);
+    await page.getByRole('button', { name: 'Revoke the certificate of Porch' }).click();
+    await keep(page, 'revoke');
+    await dialog.getByRole('button', { name: 'Revoke its certificate' }).click();
+    await seen(page, page.getByText(/^Revoked, not connected since/));
+    await keep(page, 'revoked');
+  });
+
+  assert.deepEqual(page.complaints, []);
+});
+
+test('a pinned camera', async (t) => {
+  const cameras = new Program('demo', '--data', scratch(t, 'cameras'), '--listen', '127.0.0.1:0');
+  t.after(() => cameras.stop());
+  const plain = new URL(await cameras.says(/url=(rtsp:\/\/\S+front-door)/));
+  const keys = scratch(t, 'keys');
+
+  /** A camera at the port with a key of its own; gives how to end it. */
+  async function encrypt(name, port = 0) {
+    const [key, cert] = ['key', 'crt'].map((kind) => join(keys, `${name}.${kind}`));
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=camera', '-days', '2', '-keyout', key, '-out', cert], { stdio: 'ignore' });
+    const open = new Set();
+    const server = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, (outside) => {
+      const inside = connect(plain.port, plain.hostname);
+      for (const [one, other] of [[outside, inside], [inside, outside]]) {
+        open.add(one);
+        one.on('error', () => other.destroy()).on('close', () => other.destroy());
+        one.pipe(other);
+      }
+    });
+    await new Promise((listening) => server.listen(port, '127.0.0.1', listening));
+    const end = () => {
+      for (const one of open) one.destroy();
+      return new Promise((closed) => server.close(closed));
+    };
+    t.after(end);
+    return { port: server.address().port, end };
+  }
+
+  const first = await encrypt('first');
+  const { page, enter } = await open(t);
+  await enter();
+  const dialog = page.getByRole('dialog');
+
+  let print;
+  await t.test('is added when its fingerprint was confirmed', async () => {
+    await page.getByRole('button', { name: 'Add camera' }).click();
+    await dialog.getByLabel('Address of the camera').fill(`rtsps://127.0.0.1:${first.port}${plain.pathname}`);
+    await dialog.getByRole('button', { name: 'Test the camera' }).click();
+    print = await dialog.getByTestId('fingerprint').innerText();
+    await keep(page, 'add-fingerprint');
+    await dialog.getByLabel('I trust this fingerprint').check();
+    await dialog.getByRole('button', { name: 'Show its picture' }).click();
+    await dialog.getByTestId('test-picture').waitFor();
+    await dialog.getByLabel('Name').fill('Yard');
+    await dialog.getByRole('button', { name: 'Add this camera' }).click();
+    await page.getByText('Online').waitFor();
+    await page.getByRole('button', { name: 'Pinned: what this means' }).waitFor();
+  });
+
+  await t.test('is isolated when its key changes, until a person trusts the new one', async () => {
+    await first.end();
+    await encrypt('second', first.port);
+    await page.getByText(/^Identity in doubt since/).first().waitFor();
+    await page.getByRole('button', { name: 'Decide' }).click();
+    await dialog.getByRole('button', { name: 'Trust the new key' }).click();
+    const trust = dialog.getByRole('button', { name: 'Trust the new key' });
+    assert.ok(await trust.isDisabled(), 'nothing is trusted before it was compared');
+    assert.notEqual(await dialog.getByTestId('fingerprint').first().innerText(), print);
+    assert.equal(await dialog.getByTestId('fingerprint').last().innerText(), print);
+    await keep(page, 'new-key');
+    await accessible(page, 'new key');
+    await dialog.getByLabel('I have compared it').check();
+    await trust.click();
+    await seen(page, page.getByText('The new key of Yard is trusted.'));
+    await page.getByText('Online').waitFor();
+  });
+
+  assert.deepEqual(page.complaints, []);
+});
