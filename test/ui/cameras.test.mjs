@@ -196,8 +196,24 @@ test('a pinned camera', async (t) => {
 
   let print;
   await t.test('is added when its fingerprint was confirmed', async () => {
+    // What stands on this machine's loopback is never found, so the answer is played; everything after it is real.
+    const address = `rtsps://127.0.0.1:${first.port}${plain.pathname}`;
+    const device = { model: '', addresses: [], url: null, urls: [], onvif: null, pair: null, device: null, paired: false, via: ['mdns'], trust: 'plain', doubt: null, first_seen: '2026-01-01T00:00:00Z', last_seen: '2026-01-01T00:00:00Z' };
+    const found = [
+      { ...device, id: 'a', name: 'Porch', model: 'Cardea', address: '192.168.1.20:8322', pair: '192.168.1.20:8322', trust: 'paired' },
+      { ...device, id: 'b', name: 'Yard', address: '192.168.1.21', url: address, urls: [address], trust: 'pinned' },
+      { ...device, id: 'c', name: '', model: 'IPC-1', address: '192.168.1.22', doubt: 'It answers at an address that it does not name.' },
+    ];
+    await page.route('**/api/discovery', (route) => route.fulfill({ json: found }));
     await page.getByRole('button', { name: 'Add camera' }).click();
-    await dialog.getByLabel('Address of the camera').fill(`rtsps://127.0.0.1:${first.port}${plain.pathname}`);
+    await dialog.getByRole('button', { name: 'Porch' }).click();
+    assert.equal(await dialog.getByLabel('Its address').inputValue(), '192.168.1.20:8322');
+    await dialog.getByRole('button', { name: 'Back' }).click();
+    await dialog.getByRole('button', { name: 'IPC-1' }).waitFor();
+    await keep(page, 'add-found');
+    await accessible(page, 'found');
+    await dialog.getByRole('button', { name: 'Yard' }).click();
+    assert.equal(await dialog.getByLabel('Address of the camera').inputValue(), address);
     await dialog.getByRole('button', { name: 'Test the camera' }).click();
     print = await dialog.getByTestId('fingerprint').innerText();
     await keep(page, 'add-fingerprint');
