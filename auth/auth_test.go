@@ -167,6 +167,7 @@ func TestSignIn(t *testing.T) {
 }
 
 // TestSignInWrong: whatever is wrong, the answer is the same and costs one hash.
+// Attack case 27 of docs/attacks.md.
 func TestSignInWrong(t *testing.T) {
 	b := newBox(t)
 	e := b.owner()
@@ -214,6 +215,7 @@ func codeAt(t *testing.T, e Enrolment, at time.Time) string {
 }
 
 // TestReplayRace: fifty sign-ins with one code at the same time make exactly one session.
+// Attack case 23 of docs/attacks.md.
 func TestReplayRace(t *testing.T) {
 	lenient := func(c *Config) {
 		c.Account = Policy{Free: 1000, First: time.Second, Max: time.Minute, Forget: time.Hour}
@@ -263,6 +265,7 @@ func mustUsers(t *testing.T, b *box) []User {
 }
 
 // TestStepsGoForward: the code of the step before is good until a newer one was used, also after a restart.
+// Attack case 24 of docs/attacks.md.
 func TestStepsGoForward(t *testing.T) {
 	b := newBox(t)
 	e := b.owner()
@@ -283,6 +286,7 @@ func TestStepsGoForward(t *testing.T) {
 	}
 }
 
+// TestRecoveryCodes is attack case 32 of docs/attacks.md.
 func TestRecoveryCodes(t *testing.T) {
 	b := newBox(t)
 	e := b.owner()
@@ -336,6 +340,7 @@ func TestSessionLimits(t *testing.T) {
 	}
 }
 
+// TestEndSessions is attack case 30 of docs/attacks.md.
 func TestEndSessions(t *testing.T) {
 	b := newBox(t)
 	e := b.owner()

@@ -23,6 +23,7 @@ func read(t *testing.T, file string) string {
 	return string(b)
 }
 
+// TestClaim is attack case 34 of docs/attacks.md.
 func TestClaim(t *testing.T) {
 	b := newBox(t)
 	ctx := t.Context()
@@ -70,6 +71,7 @@ func TestClaim(t *testing.T) {
 	want(t, err, Conflict)
 }
 
+// TestClaimRefused is attack case 34 of docs/attacks.md.
 func TestClaimRefused(t *testing.T) {
 	b := newBox(t)
 	ctx := t.Context()
@@ -108,6 +110,7 @@ func TestClaimRefused(t *testing.T) {
 }
 
 // TestClaimGuessing: many wrong tokens from one address are slowed down, and another address is not.
+// Attack case 34 of docs/attacks.md.
 func TestClaimGuessing(t *testing.T) {
 	b := newBox(t)
 	token, _, err := b.NewClaim(t.Context())
@@ -149,6 +152,7 @@ func TestClaimRace(t *testing.T) {
 	}
 }
 
+// TestOnLAN is attack case 34 of docs/attacks.md.
 func TestOnLAN(t *testing.T) {
 	b := newBox(t, func(c *Config) {
 		c.Interfaces = func() ([]net.Addr, error) {

@@ -55,6 +55,7 @@ func TestDelayGrows(t *testing.T) {
 }
 
 // TestOwnerIsNotKeptOut: a stranger who guesses on and on delays himself, not the owner where she signed in before.
+// Attack case 25 of docs/attacks.md.
 func TestOwnerIsNotKeptOut(t *testing.T) {
 	b := newBox(t)
 	e := b.owner()
@@ -73,6 +74,7 @@ func TestOwnerIsNotKeptOut(t *testing.T) {
 }
 
 // TestSpray: one address that tries many names is slowed down; so is a whole /64 of IPv6.
+// Attack case 26 of docs/attacks.md.
 func TestSpray(t *testing.T) {
 	b := newBox(t)
 	b.owner()
@@ -139,6 +141,7 @@ func TestParallelGuesses(t *testing.T) {
 }
 
 // TestBruteForce: a patient machine gets at most ten guesses into a quarter of an hour.
+// Attack case 25 of docs/attacks.md.
 func TestBruteForce(t *testing.T) {
 	b := newBox(t)
 	b.owner()
@@ -171,6 +174,7 @@ func TestClockFromTheFuture(t *testing.T) {
 }
 
 // TestFlood: more sign-ins than may wait are turned away with a delay, and are not counted as failures.
+// Attack case 28 of docs/attacks.md.
 func TestFlood(t *testing.T) {
 	b := newBox(t)
 	e := b.owner()

@@ -5,6 +5,7 @@ import (
 	"testing"
 )
 
+// TestParseURL is attack case 51 of docs/attacks.md.
 func TestParseURL(t *testing.T) {
 	for _, tc := range []struct{ in, clean, user, pass string }{
 		{"rtsp://192.168.1.20/stream1", "rtsp://192.168.1.20/stream1", "", ""},

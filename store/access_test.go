@@ -9,6 +9,7 @@ import (
 	"cardea/store"
 )
 
+// TestRestrictedUser is attack case 45 of docs/attacks.md.
 func TestRestrictedUser(t *testing.T) {
 	db := open(t, t.TempDir())
 	ctx := t.Context()

@@ -80,6 +80,7 @@ func closedHouse(t *testing.T) string {
 	return dir
 }
 
+// TestSecondProcess is attack case 70 of docs/attacks.md.
 func TestSecondProcess(t *testing.T) {
 	if dir := os.Getenv("STORE_TEST_HOLD"); dir != "" { // this is the second process
 		_, err := store.Open(t.Context(), store.Config{Dir: dir})
@@ -116,6 +117,7 @@ func TestForeignDatabase(t *testing.T) {
 	refused(t, dir, store.Invalid, "another program")
 }
 
+// TestDamagedDatabase is attack case 69 of docs/attacks.md.
 func TestDamagedDatabase(t *testing.T) {
 	damage := map[string]func(path string, size int64) error{
 		"empty":        func(path string, _ int64) error { return os.Truncate(path, 0) },
@@ -197,6 +199,7 @@ func TestUnwritableDirectory(t *testing.T) {
 	refused(t, filepath.Join(dir, "below"), store.Unavailable, "sudo mkdir -p")
 }
 
+// TestReadOnlyDisk is attack case 66 of docs/attacks.md.
 func TestReadOnlyDisk(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("mounting a tmpfs takes root")
@@ -208,6 +211,7 @@ func TestReadOnlyDisk(t *testing.T) {
 	refused(t, dir, store.Unavailable, "read-only")
 }
 
+// TestFullDisk is attack case 65 of docs/attacks.md.
 func TestFullDisk(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("mounting a tmpfs takes root")

@@ -15,6 +15,7 @@ import (
 
 // TestKill kills a process in the middle of its transactions, several times on the same directory, and wants everything that it
 // announced before.
+// Attack case 67 of docs/attacks.md.
 func TestKill(t *testing.T) {
 	if dir := os.Getenv("STORE_TEST_KILL"); dir != "" { // this is the process that is killed
 		recordUntilKilled(t, dir)

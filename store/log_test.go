@@ -152,6 +152,7 @@ func TestFootageLog(t *testing.T) {
 }
 
 // TestLogThatCannotBeWritten: attack 86, the act is refused and recording goes on.
+// Attack case 65 of docs/attacks.md.
 func TestLogThatCannotBeWritten(t *testing.T) {
 	dir := t.TempDir()
 	h := furnish(t, open(t, dir))
@@ -235,6 +236,7 @@ func TestErase(t *testing.T) {
 }
 
 // TestRolledBackIndex: numbers that the tree has are not given twice.
+// Attack case 69 of docs/attacks.md.
 func TestRolledBackIndex(t *testing.T) {
 	db := open(t, t.TempDir())
 	ctx := t.Context()

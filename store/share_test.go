@@ -8,6 +8,7 @@ import (
 	"cardea/store"
 )
 
+// TestRotation is attack case 78 of docs/attacks.md.
 func TestRotation(t *testing.T) {
 	h := newHouse(t)
 	db, ctx := h.DB, t.Context()

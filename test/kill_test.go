@@ -21,6 +21,7 @@ import (
 // TestKill pulls the plug of a box that records four cameras, again and again at random moments, and holds it to its
 // promise: everything listed is there and sound, and at most one second and 64 KiB of each camera are gone.
 // CARDEA_KILLS says how often; 200 without it.
+// Attack case 67 of docs/attacks.md.
 func TestKill(t *testing.T) {
 	kills := 200
 	if text := os.Getenv("CARDEA_KILLS"); text != "" {

@@ -18,6 +18,7 @@ import (
 
 // TestTheft records a camera that asks for a password, takes the disk away from under the running box and again after
 // it was shut down, and looks on it for anything a thief would like.
+// Attack case 73 of docs/attacks.md.
 func TestTheft(t *testing.T) {
 	const password = "lens-password-51f0"
 	source, err := agent.NewPattern(agent.PatternConfig{Config: pattern.Config{Width: 640, Height: 360, BitRate: 4_000_000}, Beep: true})

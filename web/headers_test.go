@@ -8,6 +8,7 @@ import (
 	"time"
 )
 
+// TestEveryAnswerIsSecured is attack cases 39 and 40 of docs/attacks.md.
 func TestEveryAnswerIsSecured(t *testing.T) {
 	f := newFixture(t)
 	for _, path := range []string{"/", "/assets/main-1a2b3c.js", "/api/setup", "/api/cameras", "/api/nothing", "/ca.crt", "/nothing.js"} {
@@ -28,6 +29,7 @@ func TestEveryAnswerIsSecured(t *testing.T) {
 	}
 }
 
+// TestHost is attack case 42 of docs/attacks.md.
 func TestHost(t *testing.T) {
 	f := newFixture(t)
 	for host, ok := range map[string]bool{
@@ -41,6 +43,7 @@ func TestHost(t *testing.T) {
 	}
 }
 
+// TestOrigin is attack case 38 of docs/attacks.md.
 func TestOrigin(t *testing.T) {
 	f := newFixture(t)
 	own := strings.Replace(f.base, "http:", "https:", 1)
@@ -68,6 +71,7 @@ func TestOrigin(t *testing.T) {
 	ws.detail(t, 403)
 }
 
+// TestForwardedHeadersMeanNothing is attack case 44 of docs/attacks.md.
 func TestForwardedHeadersMeanNothing(t *testing.T) {
 	f := newFixture(t)
 	got := f.send("GET", "/api/setup", "", nil, func(r *http.Request) {
@@ -80,6 +84,7 @@ func TestForwardedHeadersMeanNothing(t *testing.T) {
 	}
 }
 
+// TestLimiter is attack case 26 of docs/attacks.md.
 func TestLimiter(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	l := newLimiter(func() time.Time { return now })

@@ -7,6 +7,7 @@ import (
 	"time"
 )
 
+// TestLimitBoundsConnections is attack case 54 of docs/attacks.md.
 func TestLimitBoundsConnections(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
@@ -56,6 +57,7 @@ func TestLimitBoundsConnections(t *testing.T) {
 }
 
 // TestDeadlineOfTheLayersAbove: the stall deadline never extends one that was set from above.
+// Attack case 53 of docs/attacks.md.
 func TestDeadlineOfTheLayersAbove(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)

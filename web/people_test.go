@@ -128,6 +128,7 @@ func TestHiddenCamera(t *testing.T) {
 }
 
 // TestSightEndsAtOnce: taking a camera away ends sessions and open sockets.
+// Attack case 30 of docs/attacks.md.
 func TestSightEndsAtOnce(t *testing.T) {
 	f := newFixture(t)
 	owner := f.signIn()[caller.Owner]

@@ -255,6 +255,7 @@ func TestLive(t *testing.T) {
 }
 
 // TestLiveDropsWhoDoesNotRead: a client that takes nothing is cut off and holds nothing up.
+// Attack case 56 of docs/attacks.md.
 func TestLiveDropsWhoDoesNotRead(t *testing.T) {
 	f := newFixture(t)
 	cookie, camera, _ := f.withCamera()
@@ -268,6 +269,7 @@ func TestLiveDropsWhoDoesNotRead(t *testing.T) {
 	eventually(t, "the end of a socket that nobody reads", func() bool { return f.server.playback.Sockets() == 0 })
 }
 
+// TestLiveRefusesGarbage is attack case 56 of docs/attacks.md.
 func TestLiveRefusesGarbage(t *testing.T) {
 	f := newFixture(t)
 	cookie := f.signIn()[caller.Viewer]

@@ -78,6 +78,7 @@ func TestCSRF(t *testing.T) {
 }
 
 // TestGetChangesNothing walks every GET route as an owner; the index is the same afterwards but for logs and sessions.
+// Attack case 36 of docs/attacks.md.
 func TestGetChangesNothing(t *testing.T) {
 	f := newFixture(t)
 	owner := f.signIn()[caller.Owner]

@@ -219,6 +219,7 @@ func totp(t *testing.T, secret string, now time.Time) string {
 	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[at:])&0x7fffffff%1000000)
 }
 
+// TestSetUpAndSignIn is attack case 31 of docs/attacks.md.
 func TestSetUpAndSignIn(t *testing.T) {
 	f := newFixture(t)
 	var state api.Setup

@@ -113,6 +113,7 @@ func TestIssue(t *testing.T) {
 
 // TestConstraints: even who holds the key of the intermediate cannot make a certificate for a public name that
 // verifies, nor a further authority.
+// Attack case 8 of docs/attacks.md.
 func TestConstraints(t *testing.T) {
 	now := time.Now()
 	w := open(t, t.TempDir(), now)
@@ -246,6 +247,7 @@ func TestReopen(t *testing.T) {
 }
 
 // TestClocks: an authority made under a clock in the future is replaced; one that the clock has overtaken still issues.
+// Attack case 71 of docs/attacks.md.
 func TestClocks(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Now()

@@ -141,6 +141,7 @@ func TestUnreadableRecord(t *testing.T) {
 	}
 }
 
+// FuzzMDNS is attack cases 10 and 58 of docs/attacks.md.
 func FuzzMDNS(f *testing.F) {
 	f.Add(answerOf(f, "Front door", serviceRTSP, "cam.local.", 554, []string{"path=/x"}, "192.168.1.20", "fd00::1"))
 	f.Add(answerOf(f, "Ä.b", serviceCardea, "cam.local.", 8322, []string{"id=1", "state=paired"}, "192.168.1.20"))

@@ -174,6 +174,7 @@ func TestAge(t *testing.T) {
 	}
 }
 
+// TestFlood is attack case 10 of docs/attacks.md.
 func TestFlood(t *testing.T) {
 	h := newHeard()
 	// One source with many names is one host with some services.

@@ -367,6 +367,7 @@ func TestAttacks1to9Rogues(t *testing.T) {
 }
 
 // TestAttack09Clients: the camera lets nobody but its NVR to the pictures, and nobody at all before it is paired.
+// Attack case 63 of docs/attacks.md.
 func TestAttack09Clients(t *testing.T) {
 	clk := newClock(today)
 	b, other := newBox(t, clk), newBox(t, clk)

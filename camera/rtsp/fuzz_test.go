@@ -67,6 +67,7 @@ func TestDemuxTakesMediaOut(t *testing.T) {
 	}
 }
 
+// FuzzDemux is attack case 58 of docs/attacks.md.
 func FuzzDemux(f *testing.F) {
 	f.Add([]byte("RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Length: 5\r\n\r\nabcde$\x00\x00\x03abcRTSP/1.0 200 OK\r\n\r\n"))
 	f.Add([]byte("$\x09\xff\xff\x80OPTIONS * RTSP/1.0\r\nContent-Length: -1\r\n\r\n"))
@@ -85,6 +86,7 @@ func FuzzDemux(f *testing.F) {
 }
 
 // FuzzUnits feeds RTP payloads cut from data into the assembler of each codec.
+// Attack case 58 of docs/attacks.md.
 func FuzzUnits(f *testing.F) {
 	f.Add([]byte("\x05\x67\x42\x00\x1e\x01\x03\x7c\x85\x10\x03\x7c\x45\x10\x07\x18\x00\x02\x41\x80\x00\x00"), false)
 	f.Add([]byte("\x05\x62\x01\x93\x01\x02\x05\x62\x01\x53\x01\x02\x09\x60\x01\x00\x03\x26\x01\x80"), true)
@@ -122,6 +124,7 @@ func FuzzUnits(f *testing.F) {
 }
 
 // FuzzReceiver feeds whole RTP packets, the library's parsers and the timeline included.
+// Attack case 58 of docs/attacks.md.
 func FuzzReceiver(f *testing.F) {
 	p := newPacker(f, h264Media().Formats[0], 100)
 	var seed []byte

@@ -167,6 +167,7 @@ func TestLoss(t *testing.T) {
 	}
 }
 
+// TestTimestampWrapIsNoJump is attack case 61 of docs/attacks.md.
 func TestTimestampWrapIsNoJump(t *testing.T) {
 	g := newRig(t, h264Media())
 	g.fill(newPacker(t, h264Media().Formats[0], 1400), 0, 50, math.MaxUint32-20*tick25)
@@ -180,6 +181,7 @@ func TestTimestampWrapIsNoJump(t *testing.T) {
 	}
 }
 
+// TestTimestampJumps is attack case 61 of docs/attacks.md.
 func TestTimestampJumps(t *testing.T) {
 	for name, jump := range map[string]uint32{"ahead": 3600 * 90000, "back": math.MaxUint32 - 3600*90000, "far": 1 << 31} {
 		t.Run(name, func(t *testing.T) {
@@ -273,6 +275,7 @@ func TestNothingBeforeTheFirstKeyFrame(t *testing.T) {
 	}
 }
 
+// TestEndlessFragment is attack case 59 of docs/attacks.md.
 func TestEndlessFragment(t *testing.T) {
 	g := newRig(t, h264Media())
 	p := newPacker(t, h264Media().Formats[0], 1400)
@@ -301,6 +304,7 @@ func TestEndlessFragment(t *testing.T) {
 	}
 }
 
+// TestManySmallUnits is attack case 59 of docs/attacks.md.
 func TestManySmallUnits(t *testing.T) {
 	g := newRig(t, h264Media())
 	p := newPacker(t, h264Media().Formats[0], 1400)

@@ -266,6 +266,7 @@ func TestTLS(t *testing.T) {
 	})
 }
 
+// TestOldTLS is attack case 7 of docs/attacks.md.
 func TestOldTLS(t *testing.T) {
 	t.Parallel()
 	cert, pin := certificate(t)

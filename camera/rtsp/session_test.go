@@ -188,6 +188,7 @@ func TestNeverAKeyFrame(t *testing.T) {
 	}
 }
 
+// TestHugeUnitOverTheWire is attack case 59 of docs/attacks.md.
 func TestHugeUnitOverTheWire(t *testing.T) {
 	t.Parallel()
 	cam := newRawCamera(t, func(c *rawConn, _ int) {
@@ -484,6 +485,7 @@ func TestUnknownPort(t *testing.T) {
 	}
 }
 
+// TestHostileAnswers is attack case 60 of docs/attacks.md.
 func TestHostileAnswers(t *testing.T) {
 	t.Parallel()
 	for name, describe := range map[string]string{

@@ -48,6 +48,7 @@ func (f *feed) expect(t *testing.T, what string, d time.Duration, rule string, i
 	}
 }
 
+// TestBitRate is attack case 62 of docs/attacks.md.
 func TestBitRate(t *testing.T) {
 	f := newFeed()
 	f.expect(t, "a calm start", 5*time.Minute, "", false)

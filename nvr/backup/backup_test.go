@@ -83,6 +83,7 @@ func newHouse(t *testing.T, withVault bool) *house {
 	return h
 }
 
+// TestBackupAndRestore is attack case 77 of docs/attacks.md.
 func TestBackupAndRestore(t *testing.T) {
 	h := newHouse(t, true)
 	name, err := h.Make(t.Context())
@@ -206,6 +207,7 @@ func forge(t testing.TB, id *vault.Identity, entries ...entry) string {
 	return path
 }
 
+// TestForgedBackups is attack case 52 of docs/attacks.md.
 func TestForgedBackups(t *testing.T) {
 	h := newHouse(t, true)
 	name, err := h.Make(t.Context())
@@ -261,6 +263,7 @@ func TestForgedBackups(t *testing.T) {
 	}
 }
 
+// FuzzUnpack is attack case 52 of docs/attacks.md.
 func FuzzUnpack(f *testing.F) {
 	var good bytes.Buffer
 	w := tar.NewWriter(&good)

@@ -53,6 +53,7 @@ func TestStepForwardWhileAheadCatchesUp(t *testing.T) {
 	}
 }
 
+// TestLargeStepBackIsFollowedAndReported is attack case 71 of docs/attacks.md.
 func TestLargeStepBackIsFollowedAndReported(t *testing.T) {
 	h := &hands{wall: noon}
 	c := New(h.read, noon.Add(-24*time.Hour))
@@ -90,6 +91,7 @@ func TestFloor(t *testing.T) {
 	}
 }
 
+// TestJumpTo2099 is attack case 71 of docs/attacks.md.
 func TestJumpTo2099(t *testing.T) {
 	h := &hands{wall: noon}
 	c := New(h.read, noon.Add(-time.Hour))

@@ -97,6 +97,7 @@ func victim(dir string) error {
 
 // TestKill kills a recorder at random moments. After each kill everything that was announced is there and can be read, no
 // more is lost than what the period and one chunk hold, and the index and the files agree.
+// Attack case 67 of docs/attacks.md.
 func TestKill(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	id, err := vault.ParseIdentity(testIdentity)
@@ -193,6 +194,7 @@ func kill(t *testing.T, dir string, after time.Duration) map[string]uint64 {
 }
 
 // What an earlier run left open is settled in every state it may be in.
+// Attack case 68 of docs/attacks.md.
 func TestRecover(t *testing.T) {
 	id, err := vault.ParseIdentity(testIdentity)
 	if err != nil {
@@ -267,6 +269,7 @@ func TestRecover(t *testing.T) {
 
 // A small disk fills up. Recording goes on as long as old clips can go, then stops with an alarm and a gap, and goes on by
 // itself when there is room again.
+// Attack case 65 of docs/attacks.md.
 func TestDiskFull(t *testing.T) {
 	clips := smallDisk(t, 3)
 	var h *house
@@ -355,6 +358,7 @@ func smallDisk(t *testing.T, mib int) string {
 }
 
 // The disk goes away in mid-clip and comes back.
+// Attack cases 66 and 72 of docs/attacks.md.
 func TestDiskMissing(t *testing.T) {
 	clips := smallDisk(t, 50)
 	h := newHouse(t, clips, func(c *Config) { c.Length = time.Second })

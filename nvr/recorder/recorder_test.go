@@ -299,6 +299,7 @@ func TestStreamChange(t *testing.T) {
 }
 
 // The disk cannot keep up: what is lost is counted and named, and recording goes on.
+// Attack case 62 of docs/attacks.md.
 func TestOverload(t *testing.T) {
 	h := newHouse(t, "", func(c *Config) { c.QueueBytes, c.Period = 300<<10, 500*time.Millisecond })
 	l := h.lens("front", store.ModeContinuous)
@@ -324,6 +325,7 @@ func TestOverload(t *testing.T) {
 }
 
 // The clock is set back by an hour: the clips before and after are both there.
+// Attack case 71 of docs/attacks.md.
 func TestClockSetBack(t *testing.T) {
 	h := newHouse(t, "", nil)
 	l := h.lens("front", store.ModeContinuous)
@@ -344,6 +346,7 @@ func TestClockSetBack(t *testing.T) {
 	}
 }
 
+// TestNoPlaintextOnDisk is attack case 76 of docs/attacks.md.
 func TestNoPlaintextOnDisk(t *testing.T) {
 	h := newHouse(t, "", nil)
 	l := h.lens("front", store.ModeContinuous)

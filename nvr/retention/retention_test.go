@@ -161,6 +161,7 @@ func TestByAge(t *testing.T) {
 }
 
 // The clock jumps to 2099: nothing goes while it is doubted, and little when it is believed.
+// Attack case 71 of docs/attacks.md.
 func TestJumpDestroysNothing(t *testing.T) {
 	c := newCellar(t)
 	c.fill(c.camera, c.now.Add(-3*time.Hour), 150)

@@ -284,6 +284,7 @@ func flip(t *testing.T, path string, at int64) {
 	ok(t, errors.Join(err, file.Close()))
 }
 
+// TestDamagedDatabase is attack case 69 of docs/attacks.md.
 func TestDamagedDatabase(t *testing.T) {
 	h := furnish(t)
 	ok(t, h.db.Close())

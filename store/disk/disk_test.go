@@ -126,6 +126,7 @@ func TestRemoveKeepsNeighbours(t *testing.T) {
 	}
 }
 
+// TestEscape is attack case 46 of docs/attacks.md.
 func TestEscape(t *testing.T) {
 	outside := t.TempDir()
 	dir := t.TempDir()
@@ -213,6 +214,7 @@ func TestMarker(t *testing.T) {
 	}
 }
 
+// TestDiskGoesAndComesBack is attack case 72 of docs/attacks.md.
 func TestDiskGoesAndComesBack(t *testing.T) {
 	dir := mount(t, "size=1m")
 	root := open(t, dir)
@@ -275,6 +277,7 @@ func TestWaitForDisk(t *testing.T) {
 	ok(t, put(root, "a", nil)) // asks by itself
 }
 
+// TestFullDisk is attack case 65 of docs/attacks.md.
 func TestFullDisk(t *testing.T) {
 	root := open(t, mount(t, "size=256k"))
 	file, err := root.Create("a/clip")
@@ -309,6 +312,7 @@ func TestFullDisk(t *testing.T) {
 	ok(t, put(root, "a/again", block))
 }
 
+// TestAppendAgainAfterFull is attack case 65 of docs/attacks.md.
 func TestAppendAgainAfterFull(t *testing.T) {
 	dir := mount(t, "size=256k")
 	root := open(t, dir)
@@ -329,6 +333,7 @@ func TestAppendAgainAfterFull(t *testing.T) {
 	}
 }
 
+// TestNoInodes is attack case 72 of docs/attacks.md.
 func TestNoInodes(t *testing.T) {
 	root := open(t, mount(t, "size=1m,nr_inodes=8"))
 	var failure error
@@ -343,6 +348,7 @@ func TestNoInodes(t *testing.T) {
 	}
 }
 
+// TestReadOnlyDisk is attack cases 66 and 72 of docs/attacks.md.
 func TestReadOnlyDisk(t *testing.T) {
 	dir := mount(t, "size=1m")
 	root := open(t, dir)

@@ -247,6 +247,7 @@ func again(t *testing.T, dir string, source records) {
 }
 
 // TestFork: two checkpoints of one size are the evidence (83), and what a witness says to them.
+// Attack case 83 of docs/attacks.md.
 func TestFork(t *testing.T) {
 	dir, source := t.TempDir(), &records{}
 	source.add(10)
@@ -342,6 +343,7 @@ func TestVectors(t *testing.T) {
 
 // TestWitness: a witness goes forward only, also when several ask at once and one of them is killed between checking and remembering
 // (84), and keeps both sides of a contradiction (81, 83).
+// Attack cases 81 and 84 of docs/attacks.md.
 func TestWitness(t *testing.T) {
 	dir, source := t.TempDir(), &records{}
 	source.add(5)

@@ -121,6 +121,7 @@ func TestOpenTornGivesEveryWholeChunk(t *testing.T) {
 }
 
 // After a power cut a file may be longer than what reached the disk; the rest reads as zeros.
+// Attack case 68 of docs/attacks.md.
 func TestOpenTornPassesOverZeros(t *testing.T) {
 	id := generate(t, X25519)
 	plain := noise(5 * ChunkSize)
@@ -137,6 +138,7 @@ func TestOpenTornPassesOverZeros(t *testing.T) {
 	}
 }
 
+// TestDamageIsNeverData is attack case 74 of docs/attacks.md.
 func TestDamageIsNeverData(t *testing.T) {
 	id := generate(t, X25519)
 	file, header := seal(t, id, noise(3*ChunkSize))

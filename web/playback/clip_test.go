@@ -4,6 +4,7 @@ import (
 	"testing"
 )
 
+// TestParseRange is attack case 49 of docs/attacks.md.
 func TestParseRange(t *testing.T) {
 	const size = 1000
 	for _, c := range []struct {

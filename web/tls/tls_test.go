@@ -117,6 +117,7 @@ func (s *site) dial(cfg *tls.Config) (tls.ConnectionState, error) {
 	return conn.ConnectionState(), nil
 }
 
+// TestHandshakes is attack case 7 of docs/attacks.md.
 func TestHandshakes(t *testing.T) {
 	s := newSite(t)
 	state, err := s.dial(&tls.Config{ServerName: "cardea.local", NextProtos: []string{"h2", "http/1.1"}})
@@ -266,6 +267,7 @@ func TestOpenFails(t *testing.T) {
 }
 
 // TestSilentClients: who connects and says nothing, or half a hello, holds up nobody and is thrown out.
+// Attack cases 53 and 55 of docs/attacks.md.
 func TestSilentClients(t *testing.T) {
 	s := newSite(t, func(c *Config) { c.Handshake = 200 * time.Millisecond })
 	var silent []net.Conn
@@ -315,6 +317,7 @@ func TestCloseWhileShaking(t *testing.T) {
 	}
 }
 
+// TestPlainHTTP is attack case 41 of docs/attacks.md.
 func TestPlainHTTP(t *testing.T) {
 	s := newSite(t)
 	for request, want := range map[string]string{
