@@ -188,6 +188,9 @@ func (p *People) sweep(ctx context.Context) error {
 	if err := p.cfg.DB.PurgeThrottle(ctx, now.Add(-oldest)); err != nil {
 		return fmt.Errorf("purge failures: %w", err)
 	}
+	if err := p.cfg.DB.PurgeRates(ctx, now, now.Add(paceBurst*paceEvery)); err != nil {
+		return fmt.Errorf("purge rates: %w", err)
+	}
 	if err := p.cfg.DB.DeleteApprovals(ctx, now.Add(-approvalsShown)); err != nil {
 		return fmt.Errorf("purge approvals: %w", err)
 	}

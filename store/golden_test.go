@@ -31,6 +31,7 @@ func goldenStore(t *testing.T, dir string) {
 	ann := must[store.User](t)(db.UserByName(ctx, "Ann"))
 	ok(t, db.SignIn(ctx, store.Session{IDHash: hash(4), User: ann.ID, Expires: noon.Add(time.Hour), Addr: "192.0.2.1", Agent: "Browser"}, 11, nil))
 	ok(t, db.SetThrottle(ctx, store.Throttle{Key: "user:ann", Fails: 2, Until: noon, Last: noon}))
+	must[time.Duration](t)(db.TakeRates(ctx, noon, store.Rate{Key: "sign-in user:ann", Every: time.Second, Burst: 2}))
 	vault := must[store.Vault](t)(db.CreateVault(ctx, store.Vault{Name: "Home", Type: "hybrid", Recipient: "age1pq1example"},
 		store.Grant{User: ann.ID, Kind: "passphrase", Label: "Ann", Wrapped: []byte("age-encryption.org/v1")}))
 	front := store.NewCamera("Front door", "rtsps://192.0.2.7:322/main")

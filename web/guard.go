@@ -27,6 +27,11 @@ func (s *Server) guard(r route) fiber.Handler {
 		if err := s.limitCaller(c, r, who); err != nil {
 			return err
 		}
+		if r.handler.act != "" && who.Role != caller.Console {
+			if err := s.cfg.Auth.Pace(s.ctx, r.handler.act, who.Addr, who.UserID, who.Device); err != nil {
+				return err
+			}
+		}
 		if who.Role < r.role {
 			if err := s.cfg.NVR.Denied(s.ctx, who.Actor(), r.method+" "+r.path); err != nil {
 				return err

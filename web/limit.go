@@ -34,7 +34,7 @@ const (
 )
 
 // limits are the rates that one address, account, device or caller of one route may have. They begin afresh with the program; what a
-// restart must not forgive, failed attempts, is counted by auth in the index.
+// restart must not forgive, failed attempts and the pace of sensitive acts, is counted by auth in the index.
 type limits struct {
 	account  *buckets[store.ID]
 	device   *buckets[string]

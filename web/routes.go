@@ -34,6 +34,8 @@ type handler struct {
 	person bool
 	// linked lets a signed link stand for the session that asked for it.
 	linked bool
+	// act is what auth counts over a restart; empty for nothing.
+	act auth.Paced
 	// scope is what a token needs; empty for the one that goes with method and role.
 	scope auth.Scope
 }
@@ -43,6 +45,9 @@ func stepUp(h handler) handler { h.stepUp = true; return h }
 
 // person marks what programs have no business with: sessions, factors, tokens.
 func person(h handler) handler { h.person = true; return h }
+
+// paced marks an act whose rate a restart does not forgive.
+func paced(act auth.Paced, h handler) handler { h.act = act; return h }
 
 // media marks a route that gives or takes pictures and sound.
 func media(h handler) handler { h.scope = auth.ScopeMedia; return h }

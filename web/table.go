@@ -5,6 +5,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"cardea/auth"
 	"cardea/web/caller"
 )
 
@@ -23,15 +24,15 @@ func (s *Server) routes() []route {
 		{get, "/api/setup", caller.Anyone, "Whether the NVR has an owner", call(ok, a.SetupState)},
 		{post, "/api/setup", caller.Anyone, "Begin the claim with the one-time token", call(ok, a.BeginSetup)},
 		{post, "/api/setup/verify", caller.Anyone, "End the claim with a code of the authenticator app", call(created, a.FinishSetup)},
-		{post, "/api/session", caller.Anyone, "Sign in", call(created, a.SignIn)},
-		{post, "/api/session/begin", caller.Anyone, "Begin to sign in with password and passkey; /api/session ends it", call(ok, a.BeginSecondFactor)},
-		{post, "/api/session/passkey/begin", caller.Anyone, "Begin to sign in, or to step up, with a passkey", call(ok, a.BeginPasskeySignIn)},
-		{post, "/api/session/passkey", caller.Anyone, "Sign in with a passkey", call(created, a.SignInPasskey)},
-		{post, "/api/invite", caller.Anyone, "What an invitation is for", call(ok, a.Invited)},
-		{post, "/api/invite/begin", caller.Anyone, "Choose a password for an account one is invited to", call(ok, a.BeginInvited)},
-		{post, "/api/invite/verify", caller.Anyone, "End that with a code of the authenticator app", call(created, a.FinishInvited)},
+		{post, "/api/session", caller.Anyone, "Sign in", paced(auth.PacedSignIn, call(created, a.SignIn))},
+		{post, "/api/session/begin", caller.Anyone, "Begin to sign in with password and passkey; /api/session ends it", paced(auth.PacedSignIn, call(ok, a.BeginSecondFactor))},
+		{post, "/api/session/passkey/begin", caller.Anyone, "Begin to sign in, or to step up, with a passkey", paced(auth.PacedSignIn, call(ok, a.BeginPasskeySignIn))},
+		{post, "/api/session/passkey", caller.Anyone, "Sign in with a passkey", paced(auth.PacedSignIn, call(created, a.SignInPasskey))},
+		{post, "/api/invite", caller.Anyone, "What an invitation is for", paced(auth.PacedInvitation, call(ok, a.Invited))},
+		{post, "/api/invite/begin", caller.Anyone, "Choose a password for an account one is invited to", paced(auth.PacedInvitation, call(ok, a.BeginInvited))},
+		{post, "/api/invite/verify", caller.Anyone, "End that with a code of the authenticator app", paced(auth.PacedInvitation, call(created, a.FinishInvited))},
 		{get, "/api/s/{id}", caller.Anyone, "What a link shows", call(ok, a.Shared)},
-		{post, "/api/s/{id}/views", caller.Anyone, "Open a link; it counts and is recorded", call(created, a.ViewShare)},
+		{post, "/api/s/{id}/views", caller.Anyone, "Open a link; it counts and is recorded", paced(auth.PacedLink, call(created, a.ViewShare))},
 		{get, "/api/s/{id}/clips/{clip}/data", caller.Anyone, "The age ciphertext of a clip that an opened link shows", raw(ok, binary, p.SharedData)},
 		{get, "/api/ca", caller.Anyone, "The certificate authority of this NVR", call(ok, a.CA)},
 		{get, "/ca.crt", caller.Anyone, "Its certificate in DER", raw(ok, "application/x-x509-ca-cert", s.download(caDER))},
@@ -41,7 +42,7 @@ func (s *Server) routes() []route {
 		// Whoever is signed in.
 		{get, "/api/session", caller.Viewer, "Who am I", call(ok, a.Session)},
 		{del, "/api/session", caller.Viewer, "Sign out", person(call(none, a.SignOut))},
-		{post, "/api/session/step-up", caller.Viewer, "Prove once more who one is, for a sensitive act", person(call(ok, a.StepUp))},
+		{post, "/api/session/step-up", caller.Viewer, "Prove once more who one is, for a sensitive act", paced(auth.PacedStepUp, person(call(ok, a.StepUp)))},
 		{get, "/api/sessions", caller.Viewer, "The caller's sessions", person(call(ok, a.Sessions))},
 		{del, "/api/sessions", caller.Viewer, "End all others", person(call(none, a.EndOtherSessions))},
 		{del, "/api/sessions/{id}", caller.Viewer, "End one", person(call(none, a.EndSession))},
@@ -96,7 +97,7 @@ func (s *Server) routes() []route {
 		{post, "/api/discovery/scan", caller.Owner, "Look for cameras at each address of a network", call(ok, a.Scan)},
 		{post, "/api/probe", caller.Owner, "Look at an address before it is saved", call(ok, a.Probe)},
 		{post, "/api/cameras", caller.Owner, "Add a camera", call(created, a.AddCamera)},
-		{post, "/api/pairings", caller.Owner, "Pair with a camera agent by the code that it shows", stepUp(call(created, a.Pair))},
+		{post, "/api/pairings", caller.Owner, "Pair with a camera agent by the code that it shows", paced(auth.PacedPairing, stepUp(call(created, a.Pair)))},
 		{post, "/api/cameras/{id}/revoke", caller.Owner, "Take a paired camera's certificate back for good", stepUp(call(none, a.RevokeCamera))},
 		{get, "/api/ca/devices", caller.Owner, "The certificate authority of paired cameras", call(ok, a.DeviceCA)},
 		{post, "/api/ca/devices", caller.Owner, "Replace the certificate authority of paired cameras", stepUp(call(ok, a.RollCA))},
@@ -120,7 +121,7 @@ func (s *Server) routes() []route {
 		{get, "/api/users/{id}/sessions", caller.Owner, "The sessions of an account", call(ok, a.UserSessions)},
 		{del, "/api/users/{id}/sessions", caller.Owner, "End them", call(none, a.EndUserSessions)},
 		{get, "/api/invitations", caller.Owner, "Open invitations", call(ok, a.Invitations)},
-		{post, "/api/invitations", caller.Owner, "Invite somebody", stepUp(call(created, a.Invite))},
+		{post, "/api/invitations", caller.Owner, "Invite somebody", paced(auth.PacedInvitation, stepUp(call(created, a.Invite)))},
 		{del, "/api/invitations/{id}", caller.Owner, "Take an invitation back", call(none, a.Uninvite)},
 		{get, "/api/access", caller.Owner, "Where the NVR is administered from, and what needs two owners", call(ok, a.Access)},
 		{put, "/api/access", caller.Owner, "Change that", person(stepUp(call(ok, a.ChangeAccess)))},
