@@ -83,6 +83,29 @@ test('the first load is small and stays within its policy', async (t) => {
   assert.deepEqual(refused, ['html', 'policy', 'script']);
 });
 
+test('attack 39, a name that would be a script is only text', async (t) => {
+  const { owner, origin, page } = await open(t);
+  await page.goto(origin);
+  await signIn(page, password, owner.secret);
+  await until('two live pictures', async () => (await page.locator('[data-state=live]').count()) === 2);
+  const name = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>';
+  const status = await page.evaluate(async (name) => {
+    const [camera] = await (await fetch('/api/cameras')).json();
+    const answer = await fetch(`/api/cameras/${camera.id}`, { method: 'PATCH', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ name }) });
+    return answer.status;
+  }, name);
+  assert.equal(status, 200);
+  await page.reload();
+  await page.getByText(name, { exact: false }).first().waitFor();
+  for (const link of ['Timeline', 'Cameras', 'Settings']) {
+    await page.getByRole('link', { name: link, exact: true }).first().click();
+    await page.waitForLoadState('networkidle');
+    assert.equal(await page.evaluate(() => window.hit), undefined, `${link} ran the name of a camera`);
+    assert.equal(await page.locator('img[src=x]').count(), 0, `${link} made an element of the name of a camera`);
+  }
+  assert.deepEqual(page.complaints.filter((c) => !/WebSocket|ERR_CONNECTION|Failed to load/.test(c)), []);
+});
+
 test('a picture that stands still is not called live', async (t) => {
   const { owner, box, origin, page } = await open(t);
   await page.goto(origin);
@@ -103,6 +126,7 @@ test('a picture that stands still is not called live', async (t) => {
 });
 
 test('a remembered device opens the vault until it is forgotten', async (t) => {
+  // Attack case 77 of docs/attacks.md.
   const { owner, origin, page } = await open(t);
   await page.goto(origin);
   await signIn(page, password, owner.secret);

@@ -50,6 +50,10 @@ test('from the claim to a sealed recording', async (t) => {
       return append.call(this, data);
     };
   });
+  const visited = [];
+  const said = [];
+  page.on('request', (request) => visited.push(request.url()));
+  page.on('console', (message) => said.push(message.text()));
   const bodies = [];
   page.on('response', (response) => {
     if (/\/api\/clips\/[^/]+\/data/.test(response.url())) bodies.push(response.body());
@@ -189,6 +193,34 @@ test('from the claim to a sealed recording', async (t) => {
     await page.getByLabel('Vault passphrase').fill(passphrase);
     await page.locator('form').getByRole('button', { name: 'Unlock' }).click();
     await moves(page.getByTestId('playback'), 'the recording');
+  });
+
+  await t.test('attack 79, the identity is in no storage, address or log of the browser', async () => {
+    const kept = await page.evaluate(async () => {
+      const databases = [];
+      for (const { name } of await indexedDB.databases()) {
+        const database = await new Promise((resolve, reject) => {
+          const open = indexedDB.open(name);
+          open.onsuccess = () => resolve(open.result);
+          open.onerror = () => reject(open.error);
+        });
+        for (const store of database.objectStoreNames) {
+          const all = database.transaction(store).objectStore(store).getAll();
+          await new Promise((resolve) => (all.onsuccess = resolve));
+          databases.push(all.result.map((value) => JSON.stringify(value) ?? String(value)));
+        }
+        database.close();
+      }
+      const requests = performance.getEntriesByType('resource').map((entry) => entry.name);
+      return JSON.stringify([{ ...localStorage }, { ...sessionStorage }, databases, requests, location.href, document.cookie, history.state, document.title]);
+    });
+    const places = { 'a storage': kept, 'an address': visited.join('\n'), 'the console': said.join('\n') };
+    assert.ok(visited.length > 20, 'addresses were seen');
+    for (const [place, text] of Object.entries(places)) {
+      for (const secret of [identity, identity.slice(-40), passphrase, password]) assert.ok(!text.toUpperCase().includes(secret.toUpperCase()), `${place} holds a secret of the owner`);
+    }
+    const policy = (await page.context().request.get(origin, { ignoreHTTPSErrors: true })).headers()['content-security-policy'];
+    assert.match(policy, /connect-src 'self'/);
   });
 
   await t.test('neither the disk nor the network hold a plaintext picture', async () => {

@@ -117,7 +117,7 @@ func (s *site) dial(cfg *tls.Config) (tls.ConnectionState, error) {
 	return conn.ConnectionState(), nil
 }
 
-// TestHandshakes is attack case 7 of docs/attacks.md.
+// TestHandshakes is attack cases 7 and 57 of docs/attacks.md: nothing but TLS 1.3, and no HTTP/2 within it.
 func TestHandshakes(t *testing.T) {
 	s := newSite(t)
 	state, err := s.dial(&tls.Config{ServerName: "cardea.local", NextProtos: []string{"h2", "http/1.1"}})
