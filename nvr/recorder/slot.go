@@ -44,6 +44,12 @@ func (s *slot) add(l *Line) {
 	s.poke()
 }
 
+func (s *slot) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.lines) == 0
+}
+
 // poke makes the slot look at its lines now.
 func (s *slot) poke() {
 	select {
@@ -60,6 +66,10 @@ func (s *slot) run(ctx context.Context, start time.Time) {
 	timer := time.NewTimer(time.Until(start))
 	defer timer.Stop()
 	for {
+		due := timer.C
+		if s.idle() {
+			due = nil // the bell rings for the first line; a tick that was due meanwhile comes at once
+		}
 		select {
 		case <-ctx.Done():
 			s.finish()
@@ -67,7 +77,7 @@ func (s *slot) run(ctx context.Context, start time.Time) {
 		case <-s.bell:
 			s.look(work)
 			continue
-		case <-timer.C:
+		case <-due:
 		}
 		s.tick(work)
 		// Late ticks are left out, not made up for: the next one takes more frames.
