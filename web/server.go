@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -167,6 +168,10 @@ func (s *Server) Run(ctx context.Context, network, socket []net.Listener) error 
 		err := errors.Join(s.fiber.Server().ShutdownWithContext(drain), s.socket.ShutdownWithContext(drain))
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = nil // whoever still reads is cut off
+		}
+		// A server that is stopped before its Serve has begun does not know its listeners yet, and would wait on them for ever.
+		for _, ln := range slices.Concat(network, socket) {
+			_ = ln.Close() // closed already, as a rule
 		}
 		return err
 	})
