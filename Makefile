@@ -51,7 +51,7 @@ unit: ui ## tests beside the code
 	go test -race -tags $(TAGS) -timeout 15m $$(go list ./... | grep -v '^cardea/test')
 
 journeys: test-packages build ## whole-program tests against real counterparts
-	go test -tags $(TAGS) -timeout 25m -count=1 -v ./test/...
+	go test -tags $(TAGS) -p 1 -timeout 25m -count=1 -v ./test/...
 	cd test/ui && npm ci --no-audit --no-fund --loglevel=error && npm run --silent test
 
 soak: test-packages build ## the long ones: thousands of kills, minutes of fuzzing for every parser
