@@ -105,7 +105,7 @@ func lookFor(t *testing.T, when, dir string, secrets map[string][]byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if read < 1<<20 {
+	if read < 2<<20 {
 		t.Fatalf("%s: only %d bytes below %s: nothing was recorded", when, read, dir)
 	}
 }

@@ -274,6 +274,14 @@ func TestVaults(t *testing.T) {
 	if doctor, _ := b.Run("doctor"); !bytes.Contains(doctor, []byte("is open")) {
 		t.Errorf("the doctor says nothing of an open vault:\n%s", doctor)
 	}
+	waitFor(t, "enough recordings to look through", func() bool {
+		clips, err := b.Recordings("")
+		var size int64
+		for _, clip := range clips {
+			size += clip.Bytes
+		}
+		return err == nil && size > 2<<20
+	})
 	for _, secret := range []string{next.Identity, garden.Identity, b.Setup.VaultIdentity} {
 		lookFor(t, "with an open vault", b.Dir, map[string][]byte{"an identity": []byte(secret)})
 	}
