@@ -233,7 +233,8 @@ func pictures(t testing.TB, db *store.DB, files *disk.Root, id *vault.Identity, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if plain.Complete() != (clip.State == store.ClipClosed) {
+	// A kill between the sync of the last chunk and the commit of the row leaves a whole file in a torn row (store/README.md).
+	if clip.State == store.ClipClosed && !plain.Complete() || clip.State == store.ClipOpen && plain.Complete() {
 		t.Errorf("clip %s: state %d, complete %v", clip.ID, clip.State, plain.Complete())
 	}
 	all, err := io.ReadAll(io.NewSectionReader(plain, 0, plain.Size()))
