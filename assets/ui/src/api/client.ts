@@ -3,6 +3,7 @@
  * is shown to the person. Nothing is thrown. Paths, parameters, bodies and answers are those of the box's OpenAPI
  * document, from which schema.ts is made.
  */
+import { m } from '../i18n/m';
 import type { paths } from './schema';
 
 /** RFC 9457. `status` is 0 where the box was not reached. */
@@ -69,11 +70,7 @@ export function whenStepUp(act: () => Promise<boolean>): void {
   stepUp = act;
 }
 
-const unreachable: Problem = {
-  title: 'No connection',
-  status: 0,
-  detail: 'The box cannot be reached. Is it on, and are you on its network?',
-};
+const unreachable = (): Problem => ({ ...m.common.noConnection, status: 0 });
 
 async function call<T>(method: Method, template: string, options: Loose = {}, again = true): Promise<Outcome<T>> {
   const path = template.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(options.path?.[name])));
@@ -99,15 +96,15 @@ async function call<T>(method: Method, template: string, options: Loose = {}, ag
     return { ok: false, aborted: false, problem };
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') return { ok: false, aborted: true };
-    return { ok: false, aborted: false, problem: unreachable };
+    return { ok: false, aborted: false, problem: unreachable() };
   }
 }
 
 function problemOf(response: Response, text: string): Problem {
   const problem: Problem = {
-    title: 'Something went wrong',
+    title: m.common.wrong,
     status: response.status,
-    detail: `The box answered with status ${response.status}. Its log says more.`,
+    detail: m.common.status(response.status),
   };
   try {
     const body = JSON.parse(text) as Partial<Problem> & { errors?: { message?: string; location?: string }[] };

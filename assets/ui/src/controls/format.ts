@@ -1,4 +1,7 @@
-/** Numbers and times as a person reads them, in the browser's language for dates and its time zone. */
+/** Numbers and times as a person reads them, in the language of the app and the time zone of the browser. */
+import { locale, m } from '../i18n/m';
+
+const oneDigit = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 export function bytes(n: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
@@ -8,11 +11,11 @@ export function bytes(n: number): string {
     value /= 1000;
     unit++;
   }
-  return `${value >= 100 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+  return `${value >= 100 || unit === 0 ? Math.round(value) : oneDigit.format(value)} ${units[unit]}`;
 }
 
 export function bitrate(bitsPerSecond: number): string {
-  if (bitsPerSecond >= 1e6) return `${(bitsPerSecond / 1e6).toFixed(1)} Mbit/s`;
+  if (bitsPerSecond >= 1e6) return `${oneDigit.format(bitsPerSecond / 1e6)} Mbit/s`;
   return `${Math.round(bitsPerSecond / 1e3)} kbit/s`;
 }
 
@@ -27,15 +30,15 @@ export function duration(seconds: number): string {
     return minutes % 60 ? `${hours} h ${minutes} min` : `${hours} h`;
   }
   const days = Math.floor(s / 86400);
-  return days === 1 ? '1 day' : `${days} days`;
+  return m.common.days(days);
 }
 
-const timeShort = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
-const timeLong = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
-const zone = new Intl.DateTimeFormat(undefined, { timeZoneName: 'short' });
-const dayLong = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
-const dayMedium = new Intl.DateTimeFormat(undefined, { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' });
-const dayShort = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+const timeShort = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const timeLong = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
+const zone = new Intl.DateTimeFormat(locale, { timeZoneName: 'short' });
+const dayLong = new Intl.DateTimeFormat(locale, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
+const dayMedium = new Intl.DateTimeFormat(locale, { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' });
+const dayShort = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short' });
 
 type When = string | number | Date;
 

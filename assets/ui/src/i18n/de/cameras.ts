@@ -1,0 +1,3 @@
+import type en from '../en/cameras';
+
+export default {} satisfies typeof en;

@@ -1,0 +1,3 @@
+import type en from '../en/exports';
+
+export default {} satisfies typeof en;

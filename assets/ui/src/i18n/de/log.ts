@@ -1,0 +1,3 @@
+import type en from '../en/log';
+
+export default {} satisfies typeof en;

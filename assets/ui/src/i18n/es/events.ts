@@ -1,0 +1,3 @@
+import type en from '../en/events';
+
+export default {} satisfies typeof en;

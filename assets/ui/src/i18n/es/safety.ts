@@ -1,0 +1,3 @@
+import type en from '../en/safety';
+
+export default {} satisfies typeof en;

@@ -1,0 +1,3 @@
+import type en from '../en/share';
+
+export default {} satisfies typeof en;

@@ -1,0 +1,3 @@
+import type en from '../en/vault';
+
+export default {} satisfies typeof en;

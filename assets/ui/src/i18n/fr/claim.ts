@@ -1,0 +1,3 @@
+import type en from '../en/claim';
+
+export default {} satisfies typeof en;

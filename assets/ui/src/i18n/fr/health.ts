@@ -1,0 +1,3 @@
+import type en from '../en/health';
+
+export default {} satisfies typeof en;

@@ -1,0 +1,20 @@
+import type { Messages } from '../en';
+import common from './common';
+import cameras from './cameras';
+import claim from './claim';
+import events from './events';
+import exports from './exports';
+import health from './health';
+import live from './live';
+import log from './log';
+import people from './people';
+import safety from './safety';
+import settings from './settings';
+import share from './share';
+import signin from './signin';
+import storage from './storage';
+import timeline from './timeline';
+import vault from './vault';
+import vaults from './vaults';
+
+export const messages: Messages = { common, cameras, claim, events, exports, health, live, log, people, safety, settings, share, signin, storage, timeline, vault, vaults };

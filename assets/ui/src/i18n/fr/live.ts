@@ -1,0 +1,3 @@
+import type en from '../en/live';
+
+export default {} satisfies typeof en;

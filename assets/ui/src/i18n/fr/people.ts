@@ -1,0 +1,3 @@
+import type en from '../en/people';
+
+export default {} satisfies typeof en;

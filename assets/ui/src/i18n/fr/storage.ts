@@ -1,0 +1,3 @@
+import type en from '../en/storage';
+
+export default {} satisfies typeof en;

@@ -1,0 +1,3 @@
+import type en from '../en/timeline';
+
+export default {} satisfies typeof en;

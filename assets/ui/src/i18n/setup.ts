@@ -1,0 +1,4 @@
+/** Tests speak English. */
+import { use } from './m';
+
+await use('en');
