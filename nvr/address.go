@@ -3,6 +3,7 @@ package nvr
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"net"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -59,4 +60,56 @@ func trustOf(address *url.URL) store.Trust {
 		return store.TrustPinned
 	}
 	return store.TrustPlain
+}
+
+// parseONVIF reads the address of a device service, as parseAddress does that of a stream.
+func parseONVIF(text string) (*url.URL, credentials, error) {
+	clean, user, password, ok, err := camera.ParseONVIF(text)
+	if err != nil {
+		return nil, credentials{}, store.Errorf(store.Invalid, "%s", err.Error())
+	}
+	if !ok {
+		return nil, credentials{}, store.Errorf(store.Invalid, "an ONVIF address looks like http://192.0.2.7/onvif/device_service")
+	}
+	return clean, credentials{User: user, Password: password}, nil
+}
+
+// sideAddress reads an address for which the camera's own account is used; "" stays so.
+func sideAddress(text string, parse func(string) (*url.URL, credentials, error)) (string, error) {
+	if strings.TrimSpace(text) == "" {
+		return "", nil
+	}
+	clean, account, err := parse(text)
+	if err != nil {
+		return "", err
+	}
+	if account != (credentials{}) {
+		return "", store.Errorf(store.Invalid, "enter this address without user and password: those of the camera are used")
+	}
+	return clean.String(), nil
+}
+
+// moved gives the address text of a device that went from one host to another.
+func moved(text string, from, to *url.URL) string {
+	u, err := url.Parse(text)
+	if err != nil || text == "" {
+		return ""
+	}
+	switch port := u.Port(); {
+	case u.Host == from.Host:
+		u.Host = to.Host
+	case port != "":
+		u.Host = net.JoinHostPort(to.Hostname(), port)
+	default:
+		u.Host = to.Host[:len(to.Host)-len(portOf(to))]
+	}
+	return u.String()
+}
+
+// portOf is the port in an address with its colon, "" for none.
+func portOf(u *url.URL) string {
+	if u.Port() == "" {
+		return ""
+	}
+	return ":" + u.Port()
 }

@@ -97,6 +97,10 @@ func (n *NVR) AddCamera(ctx context.Context, actor store.Actor, c NewCamera) (Ca
 	}
 	row := store.NewCamera(c.Name, at.url.String())
 	row.Trust, row.Pin = trustOf(at.url), at.pin
+	row.ONVIF = at.onvif
+	if row.SubURL, err = at.subURL(c.SubURL); err != nil {
+		return CameraStatus{}, err
+	}
 	row.Transport = cmp.Or(c.Transport, row.Transport)
 	row.Mode = cmp.Or(store.Mode(c.Mode), row.Mode)
 	if row.Secret, err = n.seal(at.account, at.url.Host); err != nil {
@@ -203,6 +207,7 @@ func (n *NVR) apply(row *store.Camera, c CameraChange) error {
 				return store.Errorf(store.Invalid, "a paired camera is reached over rtsps:// and has no password")
 			}
 			row.URL = next.String() // it may have moved; it proves itself all the same
+			row.SubURL, row.ONVIF = moved(row.SubURL, address, next), moved(row.ONVIF, address, next)
 			return nil
 		}
 		if account != (credentials{}) || next.Host != address.Host {
@@ -210,7 +215,13 @@ func (n *NVR) apply(row *store.Camera, c CameraChange) error {
 				return err
 			}
 		}
-		// The key of another device is another one.
+		// Another device is another one in all.
+		if next.Hostname() != address.Hostname() {
+			row.ONVIF, row.Controls = "", 0
+		}
+		if next.Hostname() != address.Hostname() || next.Scheme != address.Scheme {
+			row.SubURL = ""
+		}
 		if next.Host != address.Host || next.Scheme != "rtsps" {
 			row.Pin = nil
 		}
@@ -221,7 +232,17 @@ func (n *NVR) apply(row *store.Camera, c CameraChange) error {
 			return err
 		}
 	}
-	return nil
+	if c.SubURL != nil {
+		if row.SubURL, err = sideAddress(*c.SubURL, parseAddress); err != nil {
+			return err
+		}
+	}
+	if c.ONVIF != nil {
+		if row.ONVIF, err = sideAddress(*c.ONVIF, parseONVIF); err != nil {
+			return err
+		}
+	}
+	return nil // what is not at the camera's host is found by store.Camera.Validate
 }
 
 // words says for the access log what is changed, without the values.
@@ -231,7 +252,7 @@ func (c CameraChange) words() string {
 		name string
 		set  bool
 	}{
-		{"name", c.Name != nil}, {"address", c.URL != nil}, {"fingerprint", c.Fingerprint != nil}, {"transport", c.Transport != nil}, {"mode", c.Mode != nil},
+		{"name", c.Name != nil}, {"address", c.URL != nil}, {"sub-stream", c.SubURL != nil}, {"ONVIF address", c.ONVIF != nil}, {"fingerprint", c.Fingerprint != nil}, {"transport", c.Transport != nil}, {"mode", c.Mode != nil},
 		{"audio", c.Audio != nil}, {"vault", c.Vault != nil}, {"position", c.Position != nil}, {"pre-roll", c.Preroll != nil}, {"post-roll", c.Postroll != nil},
 		{"retention", c.RetentionDays != nil || c.RetentionBytes != nil},
 	} {

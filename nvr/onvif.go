@@ -32,6 +32,21 @@ type target struct {
 	pin     []byte
 	// chosen says what was chosen at an ONVIF address; "" where a person named the stream.
 	chosen string
+	// sub is the smaller stream and onvif the device service that told of it; nil and "" where a person named the stream.
+	sub   *url.URL
+	onvif string
+}
+
+// subURL is the address of the sub-stream: what a person typed, else what the camera said, as long as the same is known of it as of the
+// main stream.
+func (t target) subURL(typed string) (string, error) {
+	switch {
+	case typed != "":
+		return sideAddress(typed, parseAddress)
+	case t.sub == nil || t.sub.Scheme != t.url.Scheme || t.sub.Hostname() != t.url.Hostname():
+		return "", nil
+	}
+	return t.sub.String(), nil
 }
 
 // resolve reads an address that a person typed, with the fingerprint that they confirmed. At an ONVIF address it asks the camera which
@@ -71,7 +86,7 @@ func (n *NVR) resolve(ctx context.Context, text, print string) (target, error) {
 	if err != nil {
 		info = onvif.Info{Model: "a camera"} // it is for people only
 	}
-	t := target{url: streams.MainURL, account: credentials{User: user, Password: password}, chosen: chosen(info, streams)}
+	t := target{url: streams.MainURL, account: credentials{User: user, Password: password}, chosen: chosen(info, streams), sub: streams.SubURL, onvif: at.String()}
 	switch {
 	case t.url.Scheme == "rtsps":
 		t.pin = pin

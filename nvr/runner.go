@@ -390,6 +390,9 @@ func (r *runner) status() CameraStatus {
 	st := CameraStatus{Camera: row, Connection: Connection{Phase: "off", Since: row.Created, Trust: string(row.Trust)}}
 	st.Camera.Secret = nil
 	st.Pairing = pairing
+	if row.SubURL != "" {
+		st.Sub = &SubStream{URL: row.SubURL}
+	}
 	if account, err := r.n.credentials(row); err == nil {
 		st.User = account.User
 	} else {

@@ -18,12 +18,23 @@ type CameraStatus struct {
 	Connection Connection
 	// Recording says whether frames become clips at this moment.
 	Recording Recording
+	// Sub is the smaller stream; nil where there is none.
+	Sub *SubStream
 	// Usage is what the camera's clips take up.
 	Usage Usage
 	// Pairing is the state of a paired camera's certificate; nil for others.
 	Pairing *Pairing
 	// Isolation is why the NVR keeps away from the camera until a person decides; nil while it does not.
 	Isolation *store.Isolation
+}
+
+// SubStream is a camera's smaller stream, as far as it is known.
+type SubStream struct {
+	URL string
+	// Codec is that of the picture in FFmpeg's words, "" while unknown; Width, Height and FPS are 0 then.
+	Codec         string
+	Width, Height int
+	FPS           float64
 }
 
 // Connection is the state of the line to a camera.
@@ -90,6 +101,8 @@ type NewCamera struct {
 	URL string
 	// Fingerprint pins the camera's key: SHA-256 of its SPKI in hex (colons allowed) or base64; "" = not pinned.
 	Fingerprint string
+	// SubURL is that of a smaller stream at the same host, without credentials; "" = none, or what an ONVIF camera says.
+	SubURL string
 	// Transport is auto (also ""), tcp or udp. Mode is continuous (also ""), event or off.
 	Transport, Mode string
 }
@@ -101,13 +114,15 @@ type CameraChange struct {
 	// so that a typing error never sends a password to another host.
 	URL                    *string
 	Fingerprint, Transport *string // Fingerprint "" = not pinned
-	Mode                   *string
-	Audio                  *bool
-	Vault                  *store.ID // the zero ID = the default vault
-	Position               *int
-	Preroll, Postroll      *time.Duration
-	RetentionDays          *int   // 0 = the box's setting
-	RetentionBytes         *int64 // 0 = none of its own
+	// SubURL is that of a smaller stream, ONVIF that of the device service, both at the camera's host; "" = none.
+	SubURL, ONVIF     *string
+	Mode              *string
+	Audio             *bool
+	Vault             *store.ID // the zero ID = the default vault
+	Position          *int
+	Preroll, Postroll *time.Duration
+	RetentionDays     *int   // 0 = the box's setting
+	RetentionBytes    *int64 // 0 = none of its own
 }
 
 // Probe is what a look at an address found.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -29,13 +30,31 @@ const (
 	TrustPlain  Trust = "plain"  // nothing proves who answers
 )
 
+// Controls is a set of what a camera was found to be able to do beside sending pictures.
+type Controls int64
+
+// The controls.
+const (
+	ControlPTZ      Controls = 1 << iota // it turns or zooms
+	ControlTalk                          // it takes sound to play, over the back channel of RTSP
+	ControlSnapshot                      // it gives single pictures
+	ControlImaging                       // its picture can be adjusted
+	ControlMotion                        // it sends events of motion
+)
+
+// Has reports whether all of c are in the set.
+func (s Controls) Has(c Controls) bool { return s&c == c }
+
 // Camera is a camera as a person configured it.
 type Camera struct {
 	ID             ID            `json:"id"`
-	Name           string        `json:"name"` // unique, ignoring case
-	URL            string        `json:"url"`  // rtsp(s)://, never with user or password
-	Secret         []byte        `json:"-"`    // sealed user and password; opaque here, nil = none
-	Pin            []byte        `json:"-"`    // SHA-256 of the SPKI, nil = not pinned
+	Name           string        `json:"name"`    // unique, ignoring case
+	URL            string        `json:"url"`     // rtsp(s)://, never with user or password
+	SubURL         string        `json:"sub_url"` // of a smaller stream: same scheme and host as URL; "" = none
+	ONVIF          string        `json:"onvif"`   // http(s):// of the device service, same host as URL; "" = none
+	Controls       Controls      `json:"controls"`
+	Secret         []byte        `json:"-"` // sealed user and password; opaque here, nil = none
+	Pin            []byte        `json:"-"` // SHA-256 of the SPKI, nil = not pinned
 	Trust          Trust         `json:"trust"`
 	Transport      string        `json:"transport"` // auto, tcp or udp
 	AllowTLS12     bool          `json:"allow_tls12"`
@@ -75,6 +94,10 @@ func (c *Camera) Validate() error {
 		return Errorf(Invalid, "the address of the camera has to begin with rtsp:// or rtsps://")
 	case address.Hostname() == "":
 		return Errorf(Invalid, "the address of the camera names no host")
+	case !besides(address, c.SubURL, address.Scheme):
+		return Errorf(Invalid, "the address of the sub-stream has to begin with %s:// and to be at the same host as the camera's, without user and password", address.Scheme)
+	case !besides(address, c.ONVIF, "http", "https"):
+		return Errorf(Invalid, "the ONVIF address has to begin with http:// or https:// and to be at the same host as the camera's, without user and password")
 	case c.Trust != TrustPaired && c.Trust != TrustPinned && c.Trust != TrustPlain:
 		return Errorf(Invalid, "trust is paired, pinned or plain")
 	case len(c.Pin) != 0 && len(c.Pin) != 32:
@@ -95,6 +118,16 @@ func (c *Camera) Validate() error {
 	return nil
 }
 
+// besides reports whether text is empty or an address with one of the schemes at the host of main: credentials and pin are that
+// host's, and so nothing else may get them.
+func besides(main *url.URL, text string, schemes ...string) bool {
+	if text == "" {
+		return true
+	}
+	u, err := url.Parse(text)
+	return err == nil && u.User == nil && slices.Contains(schemes, u.Scheme) && strings.EqualFold(u.Hostname(), main.Hostname())
+}
+
 // checkName accepts 1 to 100 printable characters without space around them.
 func checkName(what, name string) error {
 	switch {
@@ -109,13 +142,15 @@ func checkName(what, name string) error {
 }
 
 const cameraColumns = `SELECT c.id, c.name, c.url, c.secret, c.pin, c.trust, c.transport, c.allow_tls12, c.mode, c.preroll_ms, c.postroll_ms,
-	coalesce(c.retention_days, 0), coalesce(c.retention_bytes, 0), c.audio, v.id, c.position, c.created, c.removed, c.purge
+	coalesce(c.retention_days, 0), coalesce(c.retention_bytes, 0), c.audio, v.id, c.position, c.created, c.removed, c.purge,
+	coalesce(c.sub_url, ''), coalesce(c.onvif, ''), c.controls
 	FROM camera c LEFT JOIN vault v ON v.no = c.vault_no `
 
 func scanCamera(row scanner) (c Camera, err error) {
 	var before, after int64
 	err = row.Scan(&c.ID, &c.Name, &c.URL, &c.Secret, &c.Pin, &c.Trust, &c.Transport, &c.AllowTLS12, &c.Mode, &before, &after,
-		&c.RetentionDays, &c.RetentionBytes, &c.Audio, &c.Vault, &c.Position, instant{&c.Created}, instant{&c.Removed}, &c.Purge)
+		&c.RetentionDays, &c.RetentionBytes, &c.Audio, &c.Vault, &c.Position, instant{&c.Created}, instant{&c.Removed}, &c.Purge,
+		&c.SubURL, &c.ONVIF, &c.Controls)
 	c.PreRoll, c.PostRoll = time.Duration(before)*time.Millisecond, time.Duration(after)*time.Millisecond
 	return c, err
 }
@@ -192,11 +227,11 @@ func insertCamera(t *tx, c Camera) error {
 		return err
 	}
 	_, err = t.exec(`INSERT INTO camera (id, name, url, secret, pin, trust, transport, allow_tls12, mode, preroll_ms, postroll_ms,
-		retention_days, retention_bytes, audio, vault_no, position, created)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(position), 0) + 1 FROM camera), ?)`,
+		retention_days, retention_bytes, audio, vault_no, sub_url, onvif, controls, position, created)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''), nullif(?, ''), ?, (SELECT coalesce(max(position), 0) + 1 FROM camera), ?)`,
 		c.ID, c.Name, c.URL, blob(c.Secret), blob(c.Pin), c.Trust, c.Transport, c.AllowTLS12, c.Mode,
 		c.PreRoll.Milliseconds(), c.PostRoll.Milliseconds(),
-		positive(int64(c.RetentionDays)), positive(c.RetentionBytes), c.Audio, vault, micros(t.db.now()))
+		positive(int64(c.RetentionDays)), positive(c.RetentionBytes), c.Audio, vault, c.SubURL, c.ONVIF, c.Controls, micros(t.db.now()))
 	if duplicate(err) {
 		return takenName("camera", c.Name)
 	}
@@ -225,10 +260,11 @@ func (db *DB) UpdateCamera(ctx context.Context, id ID, edit func(*Camera) error)
 			return err
 		}
 		_, err = t.exec(`UPDATE camera SET name = ?, url = ?, secret = ?, pin = ?, trust = ?, transport = ?, allow_tls12 = ?, mode = ?,
-			preroll_ms = ?, postroll_ms = ?, retention_days = ?, retention_bytes = ?, audio = ?, vault_no = ?, position = ? WHERE id = ?`,
+			preroll_ms = ?, postroll_ms = ?, retention_days = ?, retention_bytes = ?, audio = ?, vault_no = ?, position = ?,
+			sub_url = nullif(?, ''), onvif = nullif(?, ''), controls = ? WHERE id = ?`,
 			c.Name, c.URL, blob(c.Secret), blob(c.Pin), c.Trust, c.Transport, c.AllowTLS12, c.Mode,
 			c.PreRoll.Milliseconds(), c.PostRoll.Milliseconds(),
-			positive(int64(c.RetentionDays)), positive(c.RetentionBytes), c.Audio, vault, c.Position, id)
+			positive(int64(c.RetentionDays)), positive(c.RetentionBytes), c.Audio, vault, c.Position, c.SubURL, c.ONVIF, c.Controls, id)
 		if duplicate(err) {
 			return takenName("camera", c.Name)
 		}

@@ -200,6 +200,9 @@ func TestCameras(t *testing.T) {
 	for what, c := range map[string]store.Camera{
 		"a password in the address": store.NewCamera("A", "rtsp://me:secret@192.0.2.7/"),
 		"no host":                   store.NewCamera("A", "rtsp:///main"),
+		"a sub-stream elsewhere":    {Name: "A", URL: "rtsp://192.0.2.7/", SubURL: "rtsp://192.0.2.8/"},
+		"a sub-stream without TLS":  {Name: "A", URL: "rtsps://192.0.2.7/", SubURL: "rtsp://192.0.2.7/"},
+		"ONVIF elsewhere":           {Name: "A", URL: "rtsp://192.0.2.7/", ONVIF: "http://192.0.2.8/"},
 		"another scheme":            store.NewCamera("A", "http://192.0.2.7/"),
 		"broken":                    store.NewCamera("A", "rtsp://me:secret@[::1"),
 		"no name":                   store.NewCamera("", "rtsp://192.0.2.7/"),

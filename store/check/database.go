@@ -199,7 +199,8 @@ func (c *checker) credentials(ctx context.Context) error {
 			return nil
 		}
 		return c.report(10, where, "set the address again without user and password, and change that password", "an address with a password is stored in the clear")
-	}, `SELECT 'camera ' || name || ', url', url FROM camera UNION ALL SELECT 'setting ' || key, value FROM setting WHERE value LIKE '%://%'
+	}, `SELECT 'camera ' || name || ', url', url FROM camera UNION ALL SELECT 'camera ' || name || ', sub_url', sub_url FROM camera WHERE sub_url IS NOT NULL
+		UNION ALL SELECT 'camera ' || name || ', onvif', onvif FROM camera WHERE onvif IS NOT NULL UNION ALL SELECT 'setting ' || key, value FROM setting WHERE value LIKE '%://%'
 		UNION ALL SELECT 'gap, detail', detail FROM gap WHERE detail LIKE '%://%' UNION ALL SELECT 'event, data', data FROM event WHERE data LIKE '%://%'`)
 }
 

@@ -19,6 +19,9 @@ type Camera struct {
 	Name           string      `json:"name"`
 	URL            string      `json:"url" doc:"Never with user or password; a password that the camera wants in the path is shown as …"`
 	User           string      `json:"user,omitempty"`
+	Sub            *SubStream  `json:"sub" doc:"The smaller stream; null where there is none"`
+	ONVIF          *string     `json:"onvif" doc:"Address of the ONVIF device service; null where there is none"`
+	Controls       Controls    `json:"controls"`
 	Trust          string      `json:"trust" enum:"paired,pinned,plain"`
 	Mode           string      `json:"mode" enum:"continuous,event,off"`
 	Audio          bool        `json:"audio"`
@@ -41,6 +44,38 @@ type Camera struct {
 	Usage          Usage       `json:"usage"`
 	Pairing        *Pairing    `json:"pairing" doc:"null for a camera that is not paired"`
 	Isolation      *Isolation  `json:"isolation" doc:"Why Cardea keeps away from it until a person decides; null while it does not"`
+}
+
+// SubStream is a camera's smaller stream, for grids and previews.
+type SubStream struct {
+	URL    string  `json:"url" doc:"Never with user or password"`
+	Codec  string  `json:"codec" doc:"Empty while unknown, as width, height and fps are 0"`
+	Width  int     `json:"width"`
+	Height int     `json:"height"`
+	FPS    float64 `json:"fps"`
+}
+
+// Controls says what a camera was found to be able to do.
+type Controls struct {
+	PTZ      bool `json:"ptz" doc:"It turns or zooms"`
+	Talk     bool `json:"talk" doc:"It plays sound that is sent to it"`
+	Snapshot bool `json:"snapshot" doc:"It gives single pictures"`
+	Imaging  bool `json:"imaging" doc:"Its picture can be adjusted"`
+	Motion   bool `json:"motion" doc:"It sends events of motion"`
+}
+
+func controls(c store.Controls) Controls {
+	return Controls{
+		PTZ: c.Has(store.ControlPTZ), Talk: c.Has(store.ControlTalk), Snapshot: c.Has(store.ControlSnapshot),
+		Imaging: c.Has(store.ControlImaging), Motion: c.Has(store.ControlMotion),
+	}
+}
+
+func subStream(s *nvr.SubStream) *SubStream {
+	if s == nil {
+		return nil
+	}
+	return &SubStream{URL: rtsp.Redact(s.URL), Codec: s.Codec, Width: s.Width, Height: s.Height, FPS: s.FPS}
 }
 
 // CameraState is the state of the line to a camera.
@@ -68,7 +103,8 @@ type Usage struct {
 func camera(s nvr.CameraStatus) Camera {
 	c, line := s.Camera, s.Connection
 	return Camera{
-		ID: c.ID.String(), Name: c.Name, URL: rtsp.Redact(c.URL), User: s.User, Trust: string(c.Trust), Mode: string(c.Mode), Audio: c.Audio,
+		ID: c.ID.String(), Name: c.Name, URL: rtsp.Redact(c.URL), User: s.User, Sub: subStream(s.Sub), ONVIF: orNull(c.ONVIF),
+		Controls: controls(c.Controls), Trust: string(c.Trust), Mode: string(c.Mode), Audio: c.Audio,
 		Vault: idOrNull(c.Vault), Position: c.Position, PrerollMS: c.PreRoll.Milliseconds(), PostrollMS: c.PostRoll.Milliseconds(),
 		RetentionDays: orNull(c.RetentionDays), RetentionBytes: orNull(c.RetentionBytes), Transport: c.Transport,
 		Fingerprint: hex.EncodeToString(c.Pin), State: CameraState{line.Phase, line.Since.UTC(), line.Detail},
@@ -113,6 +149,7 @@ type AddCameraRequest struct {
 		Name        string `json:"name" maxLength:"400"`
 		URL         string `json:"url" maxLength:"4096" doc:"rtsp:// or rtsps:// of a stream, or http://, https:// or just a host of an ONVIF camera; may hold user:password@, which is stored encrypted and never given out"`
 		Fingerprint string `json:"fingerprint,omitempty" maxLength:"200" doc:"SHA-256 of the camera's SPKI, hex or base64, as a person confirmed it"`
+		SubURL      string `json:"sub_url,omitempty" maxLength:"4096" doc:"A smaller stream at the same host, without user and password; at an ONVIF address the camera says which"`
 		Transport   string `json:"transport,omitempty" enum:"auto,tcp,udp"`
 		Mode        string `json:"mode,omitempty" enum:"continuous,event,off"`
 	}
@@ -122,7 +159,7 @@ type AddCameraRequest struct {
 func (a *API) AddCamera(ctx context.Context, in *AddCameraRequest) (*Body[Camera], error) {
 	b := in.Body
 	s, err := a.nvr.AddCamera(ctx, actor(ctx), nvr.NewCamera{
-		Name: b.Name, URL: b.URL, Fingerprint: b.Fingerprint, Transport: b.Transport, Mode: b.Mode,
+		Name: b.Name, URL: b.URL, Fingerprint: b.Fingerprint, SubURL: b.SubURL, Transport: b.Transport, Mode: b.Mode,
 	})
 	var about nvr.ErrCamera
 	if errors.As(err, &about) {
@@ -140,6 +177,8 @@ type ChangeCameraRequest struct {
 	Body struct {
 		Name           *string `json:"name,omitempty" maxLength:"400"`
 		URL            *string `json:"url,omitempty" maxLength:"4096"`
+		SubURL         *string `json:"sub_url,omitempty" maxLength:"4096" doc:"A smaller stream at the same host; an empty text is none"`
+		ONVIF          *string `json:"onvif,omitempty" maxLength:"4096" doc:"The ONVIF device service at the same host; an empty text is none"`
 		Mode           *string `json:"mode,omitempty" enum:"continuous,event,off"`
 		Audio          *bool   `json:"audio,omitempty"`
 		Vault          *string `json:"vault,omitempty" maxLength:"26" doc:"An empty text is the default vault"`
@@ -161,17 +200,20 @@ func (a *API) ChangeCamera(ctx context.Context, in *ChangeCameraRequest) (*Body[
 	}
 	b := in.Body
 	change := nvr.CameraChange{
-		Name: b.Name, URL: b.URL, Mode: b.Mode, Audio: b.Audio, Position: b.Position, Preroll: millis(b.PrerollMS), Postroll: millis(b.PostrollMS),
+		Name: b.Name, URL: b.URL, SubURL: b.SubURL, ONVIF: b.ONVIF, Mode: b.Mode, Audio: b.Audio, Position: b.Position, Preroll: millis(b.PrerollMS), Postroll: millis(b.PostrollMS),
 		RetentionDays: b.RetentionDays, RetentionBytes: b.RetentionBytes, Transport: b.Transport, Fingerprint: b.Fingerprint,
 	}
-	if b.URL != nil {
+	if b.URL != nil || b.SubURL != nil {
 		// An address that comes back as it was shown, with its secret hidden, is no change.
 		before, err := a.nvr.Camera(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		if *b.URL == rtsp.Redact(before.Camera.URL) {
+		if b.URL != nil && *b.URL == rtsp.Redact(before.Camera.URL) {
 			change.URL = nil
+		}
+		if b.SubURL != nil && *b.SubURL == rtsp.Redact(before.Camera.SubURL) {
+			change.SubURL = nil
 		}
 	}
 	if b.Vault != nil {
