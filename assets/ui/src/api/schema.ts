@@ -1581,6 +1581,8 @@ export interface components {
             /** @enum {string} */
             mode?: "continuous" | "event" | "off";
             name: string;
+            /** @description A smaller stream at the same host, without user and password; at an ONVIF address the camera says which */
+            sub_url?: string;
             /** @enum {string} */
             transport?: "auto" | "tcp" | "udp";
             /** @description rtsp:// or rtsps:// of a stream, or http://, https:// or just a host of an ONVIF camera; may hold user:password@, which is stored encrypted and never given out */
@@ -1656,6 +1658,7 @@ export interface components {
              */
             bitrate: number;
             codecs: string[];
+            controls: components["schemas"]["Controls"];
             /** @description SHA-256 of the pinned SPKI in hex */
             fingerprint?: string;
             /** Format: double */
@@ -1668,6 +1671,8 @@ export interface components {
             /** @enum {string} */
             mode: "continuous" | "event" | "off";
             name: string;
+            /** @description Address of the ONVIF device service; null where there is none */
+            onvif: string | null;
             /** @description null for a camera that is not paired */
             pairing: components["schemas"]["Pairing"];
             /** Format: int64 */
@@ -1689,6 +1694,8 @@ export interface components {
             retention_days: number | null;
             skipped: string[];
             state: components["schemas"]["CameraState"];
+            /** @description The smaller stream; null where there is none */
+            sub: components["schemas"]["SubStream"];
             /** @enum {string} */
             transport: "auto" | "tcp" | "udp";
             /** @enum {string} */
@@ -1791,6 +1798,8 @@ export interface components {
             /** @enum {string} */
             mode?: "continuous" | "event" | "off";
             name?: string;
+            /** @description The ONVIF device service at the same host; an empty text is none */
+            onvif?: string;
             /** Format: int64 */
             position?: number;
             /** Format: int64 */
@@ -1807,6 +1816,8 @@ export interface components {
              * @description 0 is the rule of the house
              */
             retention_days?: number;
+            /** @description A smaller stream at the same host; an empty text is none */
+            sub_url?: string;
             /** @enum {string} */
             transport?: "auto" | "tcp" | "udp";
             url?: string;
@@ -1911,6 +1922,18 @@ export interface components {
             days: number;
             name: string;
             scopes: ("read" | "media" | "control" | "admin")[];
+        };
+        Controls: {
+            /** @description Its picture can be adjusted */
+            imaging: boolean;
+            /** @description It sends events of motion */
+            motion: boolean;
+            /** @description It turns or zooms */
+            ptz: boolean;
+            /** @description It gives single pictures */
+            snapshot: boolean;
+            /** @description It plays sound that is sent to it */
+            talk: boolean;
         };
         DecideRequestBody: {
             approve: boolean;
@@ -2626,6 +2649,18 @@ export interface components {
             password?: string;
             /** @description A code of the app, or a recovery code */
             totp?: string;
+        };
+        SubStream: {
+            /** @description Empty while unknown, as width, height and fps are 0 */
+            codec: string;
+            /** Format: double */
+            fps: number;
+            /** Format: int64 */
+            height: number;
+            /** @description Never with user or password */
+            url: string;
+            /** Format: int64 */
+            width: number;
         };
         Syslog: {
             /** @description host:port of an RFC 5425 collector; empty for none */
