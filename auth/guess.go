@@ -2,8 +2,12 @@ package auth
 
 import (
 	_ "embed"
+	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
+
+	"cardea/auth/breach"
 )
 
 // commonWords are the words that people build bad passwords from, most used first, one a line. The file says in
@@ -24,7 +28,8 @@ var runs = []string{
 
 // guessable reports whether a password falls to the first few million guesses of any cracking program: it is made of
 // at most two pieces, each a common word, the name of the person or of this program, a run on the keyboard, a
-// repetition or a few digits. Four unrelated words pass. It works without a network and without a big list.
+// repetition or a few digits; or it leaked, as it is or with a few digits and signs around it. Four unrelated words pass. It works without a
+// network.
 func guessable(password, name string) bool {
 	lower := strings.ToLower(password)
 	words := dictionary(name)
@@ -33,7 +38,27 @@ func guessable(password, name string) bool {
 			return true
 		}
 	}
-	return false
+	return breach.Known(cores(lower)...)
+}
+
+// cores are what a password may have been made from by putting up to four digits or signs at either end, by spelling letters as digits, or by
+// putting something between its words.
+func cores(lower string) []string {
+	var all []string
+	for _, form := range []string{lower, leet.Replace(lower), joined(lower), joined(leet.Replace(lower))} {
+		r := []rune(form)
+		for start := 0; start == 0 || start <= min(4, len(r)) && !unicode.IsLetter(r[start-1]); start++ {
+			for end := len(r); end == len(r) || end >= max(start, len(r)-4) && !unicode.IsLetter(r[end]); end-- {
+				if core := string(r[start:end]); utf8.RuneCountInString(core) >= breach.Shortest && !slices.Contains(all, core) {
+					all = append(all, core)
+				}
+				if end == start {
+					break
+				}
+			}
+		}
+	}
+	return all
 }
 
 // dictionary is the set of words for one check. It is built when a password is chosen, a few times in the life of a

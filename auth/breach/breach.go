@@ -1,0 +1,150 @@
+// Package breach knows the passwords that leaks made known, without a network and without their list: 611,000 of eight
+// letters or more, and what cameras and routers are delivered with, in 1.4 MB.
+//
+// Its noun is the set: a Golomb-coded set of hashes. Each word is a number below count<<rice, taken from its SHA-256; the numbers stand in order, and the file
+// keeps the steps between them, each as a quotient in unary and rice bits of remainder. So a word of the list is always found, and any
+// other one with a probability of 1 in 1<<rice. The set says nothing about passwords that are only like one of the list; package auth
+// takes them apart first. README.md says where the words come from and how the file is made.
+package breach
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math/bits"
+	"slices"
+)
+
+// Shortest is the least number of characters of a word in the set.
+const Shortest = 8
+
+// rice is the number of bits of each remainder: a word that is not in the list is taken for one of it once in 131,072 times.
+const rice = 17
+
+//go:embed leaked.gcs
+var leaked []byte
+
+// Known reports whether one of words, all in lower case, is among those that leaked. It reads the set once, in some milliseconds, however many words
+// are asked for.
+func Known(words ...string) bool { return known(leaked, words) }
+
+func known(set []byte, words []string) bool {
+	if len(set) < 4 {
+		return false
+	}
+	count := binary.BigEndian.Uint32(set)
+	wanted := make([]uint64, len(words))
+	for i, word := range words {
+		wanted[i] = number(word, count)
+	}
+	slices.Sort(wanted)
+	in := reader{bytes: set[4:]}
+	var at uint64
+	for range count {
+		at += in.step()
+		for len(wanted) > 0 && wanted[0] < at {
+			wanted = wanted[1:]
+		}
+		if len(wanted) == 0 {
+			return false
+		}
+		if wanted[0] == at {
+			return true
+		}
+	}
+	return false
+}
+
+// Encode writes the set of words. Words that fall on the same number are one.
+func Encode(w io.Writer, words []string) error {
+	if len(words) == 0 || uint64(len(words)) > 1<<31 {
+		return errors.New("a set needs at least one word, and has room for 2^31")
+	}
+	count := uint32(len(words))
+	numbers := make([]uint64, count)
+	for i, word := range words {
+		numbers[i] = number(word, count)
+	}
+	slices.Sort(numbers)
+	var out writer
+	var before uint64
+	for _, n := range numbers { // a step of zero stands for a word that fell on another one, so that count stays true
+		out.step(n - before)
+		before = n
+	}
+	buffered := bufio.NewWriter(w)
+	binary.Write(buffered, binary.BigEndian, count)
+	buffered.Write(out.close())
+	return buffered.Flush()
+}
+
+// number is where a word stands among count<<rice places.
+func number(word string, count uint32) uint64 {
+	sum := sha256.Sum256([]byte(word))
+	place, _ := bits.Mul64(binary.BigEndian.Uint64(sum[:]), uint64(count)<<rice)
+	return place
+}
+
+// reader takes steps out of bits, the highest of a byte first. Behind the end there are ones, so that a damaged set ends.
+type reader struct {
+	bytes []byte
+	bit   uint
+}
+
+func (r *reader) step() uint64 {
+	var quotient uint64
+	for r.next() == 0 {
+		quotient++
+	}
+	var rest uint64
+	for range rice {
+		rest = rest<<1 | uint64(r.next())
+	}
+	return quotient<<rice | rest
+}
+
+func (r *reader) next() byte {
+	if len(r.bytes) == 0 {
+		return 1
+	}
+	b := r.bytes[0] >> (7 - r.bit) & 1
+	if r.bit++; r.bit == 8 {
+		r.bytes, r.bit = r.bytes[1:], 0
+	}
+	return b
+}
+
+type writer struct {
+	out  bytes.Buffer
+	last byte
+	bit  uint
+}
+
+func (w *writer) step(n uint64) {
+	for range n >> rice {
+		w.put(0)
+	}
+	w.put(1)
+	for i := rice - 1; i >= 0; i-- {
+		w.put(byte(n >> i & 1))
+	}
+}
+
+func (w *writer) put(b byte) {
+	w.last |= b << (7 - w.bit)
+	if w.bit++; w.bit == 8 {
+		w.out.WriteByte(w.last)
+		w.last, w.bit = 0, 0
+	}
+}
+
+func (w *writer) close() []byte {
+	if w.bit > 0 {
+		w.out.WriteByte(w.last)
+	}
+	return w.out.Bytes()
+}
