@@ -144,22 +144,20 @@ func (p *People) Change(ctx context.Context, actor store.Actor, id store.ID, c U
 		return User{}, err
 	}
 	change, detail := store.UserChange{Disabled: c.Disabled}, ""
+	var act Act
+	var about string
 	if c.Role != nil {
 		if c.Role.rank() == 0 {
 			return User{}, refuse(Invalid, "A role is owner, member or viewer.")
 		}
 		if *c.Role == Owner && row.Role != string(Owner) {
-			if err := p.Approve(ctx, actor, ActOwner, row.ID.String(), "make "+row.Name+" an owner"); err != nil {
-				return User{}, err
-			}
+			act, about = ActOwner, "make "+row.Name+" an owner"
 		}
 		role := string(*c.Role)
 		change.Role, detail = &role, "role: "+role
 	}
 	if row.Role == string(Owner) && (c.Role != nil && *c.Role != Owner || c.Disabled != nil && *c.Disabled) {
-		if err := p.Approve(ctx, actor, ActUserRemove, row.ID.String(), "take the rights of an owner from "+row.Name); err != nil {
-			return User{}, err
-		}
+		act, about = ActUserRemove, "take the rights of an owner from "+row.Name
 	}
 	if c.Disabled != nil {
 		detail += fmt.Sprintf(" disabled: %t", *c.Disabled)
@@ -171,16 +169,14 @@ func (p *People) Change(ctx context.Context, actor store.Actor, id store.ID, c U
 		}{c.Sight.all, c.Sight.cameras}
 		detail += fmt.Sprintf(" all cameras: %t, else %d", c.Sight.all, len(c.Sight.cameras))
 	}
-	if err := p.note(ctx, store.Access{Action: "user.change", Actor: actor, Object: row.Name, Detail: detail}); err != nil {
-		return User{}, err
+	do := func() error { return p.change(ctx, actor, row, change, detail) }
+	if act != "" {
+		err = p.Approved(ctx, actor, act, row.ID.String(), about, do)
+	} else {
+		err = do()
 	}
-	switch err := p.cfg.DB.ChangeUser(ctx, id, change); {
-	case hasCode(err, store.Conflict):
-		return User{}, errLastOwner(row.Name)
-	case hasCode(err, store.NotFound):
-		return User{}, refuse(NotFound, "There is no such account or camera.")
-	case err != nil:
-		return User{}, fmt.Errorf("change the account: %w", err)
+	if err != nil {
+		return User{}, err
 	}
 	if actor.Role == console().Role {
 		p.alert(ctx, "The account "+row.Name+" was changed on the console.")
@@ -189,16 +185,28 @@ func (p *People) Change(ctx context.Context, actor store.Actor, id store.ID, c U
 	return person(row), err
 }
 
+func (p *People) change(ctx context.Context, actor store.Actor, row store.User, change store.UserChange, detail string) error {
+	if err := p.note(ctx, store.Access{Action: "user.change", Actor: actor, Object: row.Name, Detail: detail}); err != nil {
+		return err
+	}
+	switch err := p.cfg.DB.ChangeUser(ctx, row.ID, change); {
+	case hasCode(err, store.Conflict):
+		return errLastOwner(row.Name)
+	case hasCode(err, store.NotFound):
+		return refuse(NotFound, "There is no such account or camera.")
+	case err != nil:
+		return fmt.Errorf("change the account: %w", err)
+	}
+	return nil
+}
+
 // RemoveUser deletes an account with its sessions, tokens and grants. It may need an approval. Conflict where it is the last owner.
 func (p *People) RemoveUser(ctx context.Context, actor store.Actor, id store.ID) error {
 	row, err := p.byID(ctx, id)
 	if err != nil {
 		return err
 	}
-	if err := p.Approve(ctx, actor, ActUserRemove, row.ID.String(), "remove the account "+row.Name); err != nil {
-		return err
-	}
-	return p.remove(ctx, actor, row)
+	return p.Approved(ctx, actor, ActUserRemove, row.ID.String(), "remove the account "+row.Name, func() error { return p.remove(ctx, actor, row) })
 }
 
 func (p *People) remove(ctx context.Context, actor store.Actor, row store.User) error {

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -46,40 +47,60 @@ func (e *NeedsApproval) Error() string {
 	return "A second owner has to approve this first. The request was made and is open until " + e.Expires.UTC().Format("2006-01-02 15:04 MST") + "; repeat what you did when it is approved."
 }
 
-// Approve lets an act go on. Where the owners put it under approval, it uses up one that another owner gave to actor for this act on this
-// object, with both names in the access log, or makes a request and returns *NeedsApproval. Call it last before the act, which MUST NOT
-// happen when it gives an error. object says what exactly is acted on and is compared letter by letter (an id, or several in order);
-// about says the same to people, as in "remove the account Bob". The console needs no approval.
-func (p *People) Approve(ctx context.Context, actor store.Actor, act Act, object, about string) error {
-	if actor.Role == console().Role {
-		return nil
-	}
-	rules, err := p.Rules(ctx)
+// Approved does an act. Where the owners put it under approval, it uses up one that another owner gave to actor for this act on this
+// object, with both names in the access log, or makes a request and returns *NeedsApproval without doing anything. An act that fails gives its
+// approval back; a process that dies in the middle does not, for the act may have been done. object says what exactly is acted on and
+// is compared letter by letter (an id, or several in order); about says the same to people, as in "remove the account Bob". The console
+// needs no approval.
+func (p *People) Approved(ctx context.Context, actor store.Actor, act Act, object, about string, do func() error) error {
+	used, err := p.approve(ctx, actor, act, object, about)
 	if err != nil {
 		return err
 	}
+	err = do()
+	if err == nil || used == (store.ID{}) {
+		return err
+	}
+	if err := p.cfg.DB.ReturnApproval(context.WithoutCancel(ctx), used); err != nil {
+		p.cfg.Log.ErrorContext(ctx, "the approval of an act that failed stays used", "error", err)
+	}
+	return err
+}
+
+// approve says which approval was used up, the zero value where none is needed.
+func (p *People) approve(ctx context.Context, actor store.Actor, act Act, object, about string) (none store.ID, err error) {
+	if actor.Role == console().Role {
+		return none, nil
+	}
+	rules, err := p.Rules(ctx)
+	if err != nil {
+		return none, err
+	}
 	if !slices.Contains(rules.Approvals, act) && (len(rules.Approvals) == 0 || act != ActOwner && act != ActRules) {
-		return nil
+		return none, nil
 	}
 	want := store.Approval{Act: string(act), Object: object, About: about, User: actor.User, Expires: p.cfg.Now().Add(approvalValid)}
 	found, used, err := p.cfg.DB.UseApproval(ctx, want)
 	if err != nil {
-		return fmt.Errorf("look for an approval: %w", err)
+		return none, fmt.Errorf("look for an approval: %w", err)
 	}
 	record := store.Access{Action: "approval.use", Actor: actor, Object: about, Detail: "approved by " + found.Decider}
 	if !used {
 		record = store.Access{Action: "approval.ask", Actor: actor, Object: about, Detail: string(act)}
 	}
 	if err := p.note(ctx, record); err != nil {
-		return err
+		if used {
+			err = errors.Join(err, p.cfg.DB.ReturnApproval(context.WithoutCancel(ctx), found.ID))
+		}
+		return none, err
 	}
 	if !used {
 		if found.Expires.Equal(want.Expires) { // asked for the first time
 			p.alert(ctx, actor.Name+" asks for the approval of another owner to "+about+".")
 		}
-		return &NeedsApproval{Request: found.ID, Expires: found.Expires}
+		return none, &NeedsApproval{Request: found.ID, Expires: found.Expires}
 	}
-	return nil
+	return found.ID, nil
 }
 
 // Approval is a request, and what became of it.
@@ -158,28 +179,23 @@ func (p *People) approval(row store.Approval) Approval {
 	return a
 }
 
-// checkApprovals judges a change of the acts under approval.
-func (p *People) checkApprovals(ctx context.Context, actor store.Actor, old, want []Act) error {
+// checkApprovals judges a change of the acts under approval. fewer is true where the change itself needs an approval.
+func (p *People) checkApprovals(ctx context.Context, old, want []Act) (fewer bool, err error) {
 	for _, a := range want {
 		if !slices.Contains(acts, a) {
-			return refuse(Invalid, "%.40q is no act that can be put under approval.", string(a))
+			return false, refuse(Invalid, "%.40q is no act that can be put under approval.", string(a))
 		}
 	}
 	if len(want) > 0 {
 		owners, err := p.owners(ctx)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if owners < 2 {
-			return refuse(Conflict, "There is one owner only, and nobody who could approve. Invite a second owner first.")
+			return false, refuse(Conflict, "There is one owner only, and nobody who could approve. Invite a second owner first.")
 		}
 	}
-	for _, a := range old {
-		if !slices.Contains(want, a) {
-			return p.Approve(ctx, actor, ActRules, fmt.Sprint(want), "take acts out of the approval by two owners")
-		}
-	}
-	return nil
+	return slices.ContainsFunc(old, func(a Act) bool { return !slices.Contains(want, a) }), nil
 }
 
 // owners counts the owners that can sign in.

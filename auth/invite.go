@@ -40,12 +40,19 @@ func (p *People) Invite(ctx context.Context, actor store.Actor, name string, rol
 	if err != nil {
 		return Invitation{}, "", err
 	}
-	if role == Owner {
-		sees = SeesAll()
-		if err := p.Approve(ctx, actor, ActOwner, name, "invite "+name+" as an owner"); err != nil {
-			return Invitation{}, "", err
-		}
+	if role != Owner {
+		return p.invite(ctx, actor, name, role, sees)
 	}
+	var made Invitation
+	var token string
+	err = p.Approved(ctx, actor, ActOwner, name, "invite "+name+" as an owner", func() (err error) {
+		made, token, err = p.invite(ctx, actor, name, role, SeesAll())
+		return err
+	})
+	return made, token, err
+}
+
+func (p *People) invite(ctx context.Context, actor store.Actor, name string, role Role, sees Sight) (Invitation, string, error) {
 	b, err := p.random(claimBytes)
 	if err != nil {
 		return Invitation{}, "", err

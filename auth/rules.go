@@ -94,7 +94,7 @@ func (p *People) ChangeRules(ctx context.Context, actor store.Actor, c RulesChan
 	if err != nil {
 		return Rules{}, err
 	}
-	values, detail := map[string]string{}, []string{}
+	values, detail, fewer := map[string]string{}, []string{}, false
 	if c.Admin != nil {
 		addr, _ := netip.ParseAddr(actor.Addr) // the console has none, and is never locked out
 		if len(*c.Admin) > 100 {
@@ -111,7 +111,7 @@ func (p *People) ChangeRules(ctx context.Context, actor store.Actor, c RulesChan
 		detail = append(detail, "administration from: "+values[keyAdmin])
 	}
 	if c.Approvals != nil {
-		if err := p.checkApprovals(ctx, actor, old.Approvals, *c.Approvals); err != nil {
+		if fewer, err = p.checkApprovals(ctx, old.Approvals, *c.Approvals); err != nil {
 			return Rules{}, err
 		}
 		var words []string
@@ -123,11 +123,22 @@ func (p *People) ChangeRules(ctx context.Context, actor store.Actor, c RulesChan
 		values[keyApprovals] = strings.Join(words, " ")
 		detail = append(detail, "two owners for: "+values[keyApprovals])
 	}
-	if err := p.note(ctx, store.Access{Action: "rules.change", Actor: actor, Detail: strings.Join(detail, "; ")}); err != nil {
-		return Rules{}, err
+	change := func() error {
+		if err := p.note(ctx, store.Access{Action: "rules.change", Actor: actor, Detail: strings.Join(detail, "; ")}); err != nil {
+			return err
+		}
+		if err := p.cfg.DB.PutSettings(ctx, values); err != nil {
+			return fmt.Errorf("store the rules: %w", err)
+		}
+		return nil
 	}
-	if err := p.cfg.DB.PutSettings(ctx, values); err != nil {
-		return Rules{}, fmt.Errorf("store the rules: %w", err)
+	if fewer {
+		err = p.Approved(ctx, actor, ActRules, values[keyApprovals], "take acts out of the approval by two owners", change)
+	} else {
+		err = change()
+	}
+	if err != nil {
+		return Rules{}, err
 	}
 	if actor.Role == console().Role {
 		p.alert(ctx, "The rules for owners were changed on the console: "+strings.Join(detail, "; ")+".")

@@ -61,6 +61,13 @@ func (db *DB) UseApproval(ctx context.Context, want Approval) (found Approval, u
 	return found, used, err
 }
 
+// ReturnApproval makes an approval that was used up good again, for as long as it would have been.
+func (db *DB) ReturnApproval(ctx context.Context, id ID) error {
+	return db.write(ctx, func(t *tx) error {
+		return t.change(errNoApproval(), `UPDATE approval SET used = NULL WHERE id = ? AND used IS NOT NULL`, id)
+	})
+}
+
 // Approvals lists the requests made after the time given, the latest first.
 func (db *DB) Approvals(ctx context.Context, after time.Time) (all []Approval, err error) {
 	err = db.read(ctx, func(t *tx) error {

@@ -2,8 +2,10 @@ package web
 
 import (
 	"context"
+	"database/sql"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -411,6 +413,15 @@ func TestApprovals(t *testing.T) {
 		t.Fatalf("approve: %d %s", got.status, got.body)
 	}
 	f.send("POST", "/api/approvals/"+request, second, yes).detail(t, 409) // decided
+	// An act that fails does not use its approval up.
+	index, err := sql.Open("sqlite3", filepath.Join(f.dir, "cardea.db")+"?_busy_timeout=5000")
+	check(t, err)
+	t.Cleanup(func() { index.Close() })
+	_, err = index.Exec(`CREATE TRIGGER blocked BEFORE DELETE ON user BEGIN SELECT RAISE(ABORT, 'blocked'); END`)
+	check(t, err)
+	f.send("DELETE", path, owner, nil).detail(t, 422) // what the index says of a trigger
+	_, err = index.Exec(`DROP TRIGGER blocked`)
+	check(t, err)
 	if got := f.send("DELETE", path, owner, nil); got.status != 204 {
 		t.Fatalf("remove: %d %s", got.status, got.body)
 	}

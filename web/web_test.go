@@ -37,6 +37,7 @@ const testPassword = "seven grey herons over Lund 4"
 // fixture is a server on a real store, reachable by TCP without TLS and by a pipe that counts as the admin socket.
 type fixture struct {
 	t       *testing.T
+	dir     string
 	server  *Server
 	people  *auth.People
 	db      *store.DB
@@ -70,7 +71,7 @@ func newFixture(t *testing.T, edit ...func(*auth.Config)) *fixture {
 	check(t, err)
 	authority, err := ca.OpenWeb(ca.Config{Dir: filepath.Join(dir, "keys"), Log: log})
 	check(t, err)
-	f := &fixture{t: t, people: people, db: db, seeds: map[string]string{}, transport: &http.Transport{DisableCompression: true}}
+	f := &fixture{t: t, dir: dir, people: people, db: db, seeds: map[string]string{}, transport: &http.Transport{DisableCompression: true}}
 	f.server = New(Config{
 		NVR: recorder, Auth: people, CA: authority, Names: []string{"cardea.local", "nvr.example.org"}, Log: log, Version: "test",
 		BaseURL: func() string { return "https://127.0.0.1:8443" }, ClipsPrefix: "clips/",

@@ -106,21 +106,22 @@ type ChangeSettingsRequest struct {
 // ChangeSettings answers PATCH /api/settings.
 func (a *API) ChangeSettings(ctx context.Context, in *ChangeSettingsRequest) (*Body[Settings], error) {
 	b := in.Body
-	if b.LogDays != nil {
-		now, err := a.nvr.Settings(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if days := *b.LogDays; days < now.LogDays { // what is older is erased
-			about := fmt.Sprintf("erase what the logs say after %d days instead of %d", days, now.LogDays)
-			if err := a.auth.Approve(ctx, actor(ctx), auth.ActLogPurge, strconv.Itoa(days), about); err != nil {
-				return nil, err
-			}
-		}
+	var s nvr.Settings
+	change := func() (err error) {
+		s, err = a.nvr.ChangeSettings(ctx, actor(ctx), nvr.SettingsChange{
+			RetentionDays: b.RetentionDays, RetentionBytes: b.RetentionBytes, MinFreeBytes: b.MinFreeBytes, LogDays: b.LogDays, TimeServerPort: b.TimeServerPort,
+		})
+		return err
 	}
-	s, err := a.nvr.ChangeSettings(ctx, actor(ctx), nvr.SettingsChange{
-		RetentionDays: b.RetentionDays, RetentionBytes: b.RetentionBytes, MinFreeBytes: b.MinFreeBytes, LogDays: b.LogDays, TimeServerPort: b.TimeServerPort,
-	})
+	now, err := a.nvr.Settings(ctx)
+	switch {
+	case err != nil:
+	case b.LogDays != nil && *b.LogDays < now.LogDays: // what is older is erased
+		about := fmt.Sprintf("erase what the logs say after %d days instead of %d", *b.LogDays, now.LogDays)
+		err = a.auth.Approved(ctx, actor(ctx), auth.ActLogPurge, strconv.Itoa(*b.LogDays), about, change)
+	default:
+		err = change()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -97,26 +97,28 @@ func (a *API) Evidence(ctx context.Context, in *EvidenceRequest) (*Body[Evidence
 	if err != nil {
 		return nil, err
 	}
-	if err := a.approveEvidence(ctx, clips); err != nil {
-		return nil, err
-	}
-	bundle, err := a.nvr.PrepareEvidence(actor(ctx), want, in.Body.Note)
+	var made Evidence
+	err = a.approved(ctx, clips, func() error {
+		bundle, err := a.nvr.PrepareEvidence(actor(ctx), want, in.Body.Note)
+		if err != nil {
+			return err
+		}
+		l, err := a.link(ctx, "/api/evidence/"+bundle.ID.String())
+		made = Evidence{bundle.ID.String(), l, size}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	l, err := a.link(ctx, "/api/evidence/"+bundle.ID.String())
-	if err != nil {
-		return nil, err
-	}
-	return answer(Evidence{bundle.ID.String(), l, size}), nil
+	return answer(made), nil
 }
 
-// approveEvidence asks a second owner where the owners want that. What is approved is exactly these clips.
-func (a *API) approveEvidence(ctx context.Context, clips []nvr.Clip) error {
+// approved asks a second owner where the owners want that. What is approved is exactly these clips.
+func (a *API) approved(ctx context.Context, clips []nvr.Clip, do func() error) error {
 	hash := sha256.New()
 	for _, c := range clips {
 		hash.Write(c.ID[:])
 	}
 	about := fmt.Sprintf("hand out %d recordings as evidence, the first of %s", len(clips), clips[0].Start.UTC().Format("2006-01-02 15:04:05 MST"))
-	return a.auth.Approve(ctx, actor(ctx), auth.ActEvidenceExport, hex.EncodeToString(hash.Sum(nil)), about)
+	return a.auth.Approved(ctx, actor(ctx), auth.ActEvidenceExport, hex.EncodeToString(hash.Sum(nil)), about, do)
 }

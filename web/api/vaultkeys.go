@@ -280,10 +280,11 @@ func (a *API) OpenVault(ctx context.Context, in *OpenVaultRequest) (*Body[Vault]
 	if err != nil {
 		return nil, err
 	}
-	if err := a.auth.Approve(ctx, actor(ctx), auth.ActVaultOpen, v.ID, "let the box open the vault "+v.Name); err != nil {
-		return nil, err
-	}
-	if _, err := a.nvr.OpenVault(ctx, actor(ctx), id, in.Body.Identity); err != nil {
+	err = a.auth.Approved(ctx, actor(ctx), auth.ActVaultOpen, v.ID, "let the box open the vault "+v.Name, func() error {
+		_, err := a.nvr.OpenVault(ctx, actor(ctx), id, in.Body.Identity)
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	v.Open = true
