@@ -30,7 +30,9 @@ type Passkey struct {
 	Name       string
 	Credential []byte // its id at the authenticator
 	// PRF is true where it can derive a key for a vault; what it derives never comes here.
-	PRF      bool
+	PRF bool
+	// Personal is the private half of the person's personal key, sealed with a key that it derives; nil where it cannot open that.
+	Personal []byte
 	Created  time.Time
 	LastUsed time.Time // zero = never
 }
@@ -216,7 +218,7 @@ func (p *People) attested(w *webauthn.WebAuthn, h holder, c ceremony, answer []b
 	return w.CreateCredential(h, c.data, parsed)
 }
 
-// RemovePasskey forgets a passkey of actor's. Vault grants wrapped by it stay until they are revoked. NotFound.
+// RemovePasskey forgets a passkey of actor's, and takes back what it opened. NotFound.
 func (p *People) RemovePasskey(ctx context.Context, actor store.Actor, id store.ID) error {
 	if err := p.note(ctx, store.Access{Action: "passkey.remove", Actor: actor, Object: id.String()}); err != nil {
 		return err
@@ -374,5 +376,5 @@ func (p *People) finish(id string, user store.ID, second bool) (ceremony, error)
 }
 
 func passkey(row store.Passkey) Passkey {
-	return Passkey{row.ID, row.Name, row.Credential, row.PRF, row.Created, row.LastUsed}
+	return Passkey{row.ID, row.Name, row.Credential, row.PRF, row.Personal, row.Created, row.LastUsed}
 }

@@ -148,9 +148,16 @@ func errShare() *store.Error {
 	return store.Errorf(store.NotFound, "this link does not exist, is over, or was taken back")
 }
 
+// ShownClip is a clip with the parts that a link shows.
+type ShownClip struct {
+	Clip
+	// PlainEnd is the plaintext offset that the last of them ends at; 0 = the end of the clip.
+	PlainEnd int64
+}
+
 // ViewShare opens a link for a guest: it is recorded, it counts, and gives the clips that are still there with the parts that may
 // be seen.
-func (n *NVR) ViewShare(ctx context.Context, guest store.Actor, agent string, id store.ID) (store.Share, []Clip, error) {
+func (n *NVR) ViewShare(ctx context.Context, guest store.Actor, agent string, id store.ID) (store.Share, []ShownClip, error) {
 	s, err := n.Shared(ctx, id)
 	if err != nil {
 		return store.Share{}, nil, err
@@ -167,15 +174,27 @@ func (n *NVR) ViewShare(ctx context.Context, guest store.Actor, agent string, id
 	if err := n.db.ViewShare(ctx, id); err != nil {
 		return store.Share{}, nil, err
 	}
-	clips := make([]Clip, 0, len(rows))
+	clips := make([]ShownClip, 0, len(rows))
 	for _, row := range rows {
-		clip := clipView(row)
-		clip.Parts = within(&clip, s.From, s.To)
-		if len(clip.Parts) > 0 {
-			clips = append(clips, clip)
+		clip := ShownClip{Clip: clipView(row)}
+		shown := within(&clip.Clip, s.From, s.To)
+		if len(shown) == 0 {
+			continue
 		}
+		clip.PlainEnd = endOf(&clip.Clip, shown)
+		clip.Parts = shown
+		clips = append(clips, clip)
 	}
 	return s, clips, nil
+}
+
+// endOf is the plaintext offset behind some neighbouring parts of a clip, 0 where the last one ends with the clip.
+func endOf(c *Clip, shown []parts.Part) int64 {
+	next := slices.IndexFunc(c.Parts, func(p parts.Part) bool { return p.Offset > shown[len(shown)-1].Offset })
+	if next < 0 {
+		return 0
+	}
+	return c.Parts[next].Offset
 }
 
 // within gives the parts of a clip between two times, with the key frame that the first of them needs; all for zero times.
@@ -243,9 +262,8 @@ func servedSpans(c *Clip, size int64, from, to time.Time) [][2]int64 {
 		return spans
 	}
 	end := size
-	next := slices.IndexFunc(c.Parts, func(p parts.Part) bool { return p.Offset > shown[len(shown)-1].Offset })
-	if next >= 0 {
-		end = min(size, head+(c.Parts[next].Offset+vault.ChunkSize-1)/vault.ChunkSize*vault.SealedChunkSize)
+	if plain := endOf(c, shown); plain > 0 {
+		end = min(size, head+(plain+vault.ChunkSize-1)/vault.ChunkSize*vault.SealedChunkSize)
 	}
 	start := head + shown[0].Offset/vault.ChunkSize*vault.SealedChunkSize
 	if start <= spans[0][1] {

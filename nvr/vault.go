@@ -131,7 +131,7 @@ func (n *NVR) AddGrant(ctx context.Context, actor store.Actor, id store.ID, g Ne
 	if err := n.note(ctx, actor, "grant.add", store.Access{Object: n.vaultName(ctx, id), Detail: strings.TrimSpace(g.Kind + " " + g.Label + n.forWhom(ctx, actor, user))}); err != nil {
 		return store.Grant{}, err
 	}
-	made, err := n.db.AddGrant(ctx, store.Grant{Vault: id, User: user, Kind: g.Kind, Label: g.Label, Wrapped: g.Wrapped})
+	made, err := n.db.AddGrant(ctx, store.Grant{Vault: id, User: user, Kind: g.Kind, Passkey: g.Passkey, Label: g.Label, Wrapped: g.Wrapped})
 	if err == nil {
 		n.log.InfoContext(ctx, "grant added", "by", actor.Name, "vault", id.String(), "kind", g.Kind, "label", g.Label)
 	}

@@ -211,3 +211,25 @@ func (n *NVR) PutUserKey(ctx context.Context, actor store.Actor, recipient strin
 	}
 	return n.db.PutUserKey(ctx, store.UserKey{User: actor.User, Recipient: key.String(), Wrapped: wrapped})
 }
+
+// SetPasskeyKey lets a passkey of the actor open their personal key: sealed is its private half, sealed in the browser with a key that only the
+// passkey derives. nil takes that back, and with it the grants that the passkey opens; it goes on to sign in.
+func (n *NVR) SetPasskeyKey(ctx context.Context, actor store.Actor, id store.ID, sealed []byte) error {
+	switch {
+	case len(sealed) > maxWrapped:
+		return store.Errorf(store.Invalid, "a wrapped key has at most 64 KiB")
+	case vault.Bare(sealed):
+		return store.Errorf(store.Invalid, "this is a personal key itself; it must never be stored here unwrapped")
+	}
+	detail := "personal key"
+	if sealed == nil {
+		detail = "taken back"
+	}
+	if err := n.note(ctx, actor, "key.passkey", store.Access{Object: actor.Name, Detail: detail}); err != nil {
+		return err
+	}
+	if sealed == nil {
+		return n.db.SilencePasskey(ctx, actor.User, id)
+	}
+	return n.db.SetPasskeyPersonal(ctx, actor.User, id, sealed)
+}

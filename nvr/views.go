@@ -183,6 +183,8 @@ type SealedGrant struct {
 type NewGrant struct {
 	Kind, Label string
 	Wrapped     []byte
+	// Passkey is which one of the actor's opens a grant of that kind.
+	Passkey store.ID
 	// User is whom a sealed grant is for, the actor for the zero ID; Recipient is the personal key that it is sealed to.
 	User      store.ID
 	Recipient string

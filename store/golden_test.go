@@ -54,7 +54,9 @@ func goldenStore(t *testing.T, dir string) {
 	ok(t, db.PutSettings(ctx, map[string]string{"retention.days": "30"}))
 	must[store.Token](t)(db.AddToken(ctx, store.Token{User: ann.ID, Name: "Home Assistant", Hash: hash(6), Scopes: []string{"read", "media"}, Expires: noon.Add(time.Hour)}))
 	must[store.Invitation](t)(db.AddInvitation(ctx, store.Invitation{TokenHash: hash(7), Name: "Bob", Role: store.RoleViewer, Restricted: true, Cameras: []store.ID{h.camera.ID}, Inviter: "Ann", Expires: noon.Add(time.Hour)}))
-	must[store.Passkey](t)(db.AddPasskey(ctx, store.Passkey{User: ann.ID, Credential: hash(8), Record: []byte(`{}`), Name: "Phone", PRF: true}))
+	phone := must[store.Passkey](t)(db.AddPasskey(ctx, store.Passkey{User: ann.ID, Credential: hash(8), Record: []byte(`{}`), Name: "Phone", PRF: true}))
+	must[store.Grant](t)(db.AddGrant(ctx, store.Grant{Vault: vault.ID, User: ann.ID, Kind: "passkey", Passkey: phone.ID, Label: "Phone", Wrapped: []byte("sealed")}))
+	ok(t, db.SetPasskeyPersonal(ctx, ann.ID, phone.ID, []byte("sealed")))
 	_, _, err = db.UseApproval(ctx, store.Approval{Act: "user.remove", Object: "x", About: "x", User: ann.ID, Expires: noon.Add(time.Hour)})
 	ok(t, err)
 	ok(t, db.Close())
@@ -108,8 +110,14 @@ func TestGolden(t *testing.T) {
 			}
 			ann := must[store.User](t)(db.UserByName(ctx, "ann"))
 			grants := must[[]store.Grant](t)(db.Grants(ctx, store.ID{}, ann.ID))
-			if ann.TOTPLastStep != 11 || must[int](t)(db.RecoveryLeft(ctx, ann.ID)) != 2 || len(grants) != 1 || grants[0].Label != "Ann" {
+			if ann.TOTPLastStep != 11 || must[int](t)(db.RecoveryLeft(ctx, ann.ID)) != 2 || len(grants) == 0 || grants[0].Label != "Ann" {
 				t.Errorf("user %+v, grants %+v", ann, grants)
+			}
+			for _, g := range grants[1:] { // since schema 9
+				phone := must[[]store.Passkey](t)(db.Passkeys(ctx, ann.ID))[0]
+				if g.Kind != "passkey" || g.Passkey != phone.ID || string(phone.Personal) != "sealed" {
+					t.Errorf("grant %+v of passkey %+v", g, phone)
+				}
 			}
 			if s, _, err := db.Session(ctx, hash(4)); err != nil || s.Agent != "Browser" {
 				t.Errorf("session is %+v, %v", s, err)

@@ -12,16 +12,17 @@ type Passkey struct {
 	Credential []byte // credential id, as the authenticator names it
 	Record     []byte // JSON; opaque here
 	Name       string
-	PRF        bool // can derive a key for a vault
+	PRF        bool   // can derive a key for a vault
+	Personal   []byte // private half of the user's personal key, sealed with a key that it derives; nil = it cannot open that
 	Created    time.Time
 	LastUsed   time.Time // zero = never
 }
 
-const passkeyColumns = `SELECT p.id, u.id, p.credential, p.record, p.name, p.prf, p.created, p.last_used FROM passkey p JOIN user u ON u.no = p.user_no `
+const passkeyColumns = `SELECT p.id, u.id, p.credential, p.record, p.name, p.prf, p.personal, p.created, p.last_used FROM passkey p JOIN user u ON u.no = p.user_no `
 
 func scanPasskey(row scanner) (k Passkey, err error) {
 	var record string
-	err = row.Scan(&k.ID, &k.User, &k.Credential, &record, &k.Name, &k.PRF, instant{&k.Created}, instant{&k.LastUsed})
+	err = row.Scan(&k.ID, &k.User, &k.Credential, &record, &k.Name, &k.PRF, &k.Personal, instant{&k.Created}, instant{&k.LastUsed})
 	k.Record = []byte(record)
 	return k, err
 }
@@ -68,10 +69,36 @@ func (db *DB) UsePasskey(ctx context.Context, id ID, record []byte, used time.Ti
 	})
 }
 
-// DeletePasskey removes a credential of a user. NotFound.
+const ownPasskey = `id = ? AND user_no = (SELECT no FROM user WHERE id = ?)`
+
+// SetPasskeyPersonal stores what lets a passkey of a user open their personal key. NotFound.
+func (db *DB) SetPasskeyPersonal(ctx context.Context, user, id ID, sealed []byte) error {
+	return db.write(ctx, func(t *tx) error {
+		return t.change(errNoPasskey(), `UPDATE passkey SET personal = ? WHERE `+ownPasskey, sealed, id, user)
+	})
+}
+
+// SilencePasskey takes back everything that a passkey of a user opens; the passkey stays. NotFound.
+func (db *DB) SilencePasskey(ctx context.Context, user, id ID) error {
+	return db.write(ctx, func(t *tx) error { return silencePasskey(t, user, id) })
+}
+
+func silencePasskey(t *tx, user, id ID) error {
+	_, err := t.exec(`UPDATE vault_grant SET revoked = ?, wrapped = zeroblob(0) WHERE revoked IS NULL AND passkey_no = (SELECT no FROM passkey WHERE `+ownPasskey+`)`,
+		micros(t.db.now()), id, user)
+	if err != nil {
+		return err
+	}
+	return t.change(errNoPasskey(), `UPDATE passkey SET personal = NULL WHERE `+ownPasskey, id, user)
+}
+
+// DeletePasskey removes a credential of a user, and takes back what it opens. NotFound.
 func (db *DB) DeletePasskey(ctx context.Context, user, id ID) error {
 	return db.write(ctx, func(t *tx) error {
-		return t.change(errNoPasskey(), `DELETE FROM passkey WHERE id = ? AND user_no = (SELECT no FROM user WHERE id = ?)`, id, user)
+		if err := silencePasskey(t, user, id); err != nil {
+			return err
+		}
+		return t.change(errNoPasskey(), `DELETE FROM passkey WHERE `+ownPasskey, id, user)
 	})
 }
 

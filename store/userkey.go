@@ -30,7 +30,7 @@ func (db *DB) UserKeys(ctx context.Context, user ID) (all []UserKey, err error) 
 }
 
 // PutUserKey stores the personal key of k.User. The same recipient with another wrapping is a new passphrase; another recipient is a new
-// key, and the grants that were sealed to the old one, which nobody can open any more, go.
+// key, and what was sealed to the old one, which nobody can open any more, goes: grants, and what passkeys opened it with.
 func (db *DB) PutUserKey(ctx context.Context, k UserKey) (UserKey, error) {
 	err := db.write(ctx, func(t *tx) error {
 		no, err := userNo(t, k.User)
@@ -39,6 +39,10 @@ func (db *DB) PutUserKey(ctx context.Context, k UserKey) (UserKey, error) {
 		}
 		_, err = t.exec(`UPDATE vault_grant SET revoked = ?, wrapped = zeroblob(0) WHERE revoked IS NULL AND kind = 'sealed' AND user_no = ?
 			AND NOT EXISTS (SELECT 1 FROM user_key WHERE user_no = ? AND recipient = ?)`, micros(db.now()), no, no, k.Recipient)
+		if err != nil {
+			return err
+		}
+		_, err = t.exec(`UPDATE passkey SET personal = NULL WHERE user_no = ?1 AND NOT EXISTS (SELECT 1 FROM user_key WHERE user_no = ?1 AND recipient = ?2)`, no, k.Recipient)
 		if err != nil {
 			return err
 		}

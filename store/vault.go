@@ -26,6 +26,7 @@ type Grant struct {
 	Vault   ID
 	User    ID
 	Kind    string // "passphrase", "passkey", "device", or "sealed" to the personal key
+	Passkey ID     // which passkey opens it, for that kind
 	Label   string
 	Wrapped []byte
 	Created time.Time
@@ -207,11 +208,11 @@ func (db *DB) SetDefaultVault(ctx context.Context, id ID) error {
 	})
 }
 
-const grantColumns = `SELECT g.id, v.id, u.id, g.kind, g.label, g.wrapped, g.created, g.revoked
-	FROM vault_grant g JOIN vault v ON v.no = g.vault_no JOIN user u ON u.no = g.user_no `
+const grantColumns = `SELECT g.id, v.id, u.id, g.kind, coalesce((SELECT p.id FROM passkey p WHERE p.no = g.passkey_no), zeroblob(16)), g.label, g.wrapped,
+	g.created, g.revoked FROM vault_grant g JOIN vault v ON v.no = g.vault_no JOIN user u ON u.no = g.user_no `
 
 func scanGrant(row scanner) (g Grant, err error) {
-	return g, row.Scan(&g.ID, &g.Vault, &g.User, &g.Kind, &g.Label, &g.Wrapped, instant{&g.Created}, instant{&g.Revoked})
+	return g, row.Scan(&g.ID, &g.Vault, &g.User, &g.Kind, &g.Passkey, &g.Label, &g.Wrapped, instant{&g.Created}, instant{&g.Revoked})
 }
 
 // Grants lists the grants in force, of one vault and one user; a zero ID means all.
@@ -224,7 +225,8 @@ func (db *DB) Grants(ctx context.Context, vault, user ID) (all []Grant, err erro
 	return all, err
 }
 
-// AddGrant stores a wrapped identity and gives it back with ID and Created.
+// AddGrant stores a wrapped identity and gives it back with ID and Created. One that a passkey opens takes the place of the one before;
+// NotFound where the passkey is not that of the user.
 func (db *DB) AddGrant(ctx context.Context, grant Grant) (Grant, error) {
 	err := db.write(ctx, func(t *tx) (err error) {
 		grant, err = addGrant(t, grant)
@@ -249,8 +251,21 @@ func addGrant(t *tx, grant Grant) (Grant, error) {
 		return Grant{}, err
 	}
 	grant.Created, grant.Revoked = fromMicros(micros(t.db.now())), time.Time{}
-	_, err = t.exec(`INSERT INTO vault_grant (id, vault_no, user_no, kind, label, wrapped, created) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		grant.ID, vault, user, grant.Kind, grant.Label, grant.Wrapped, micros(grant.Created))
+	var passkey any // NULL where none opens it
+	if grant.Kind == "passkey" {
+		var no int64
+		if err := t.one(errNoPasskey(), `SELECT no FROM passkey WHERE id = ? AND user_no = ?`, []any{grant.Passkey, user}, &no); err != nil {
+			return grant, err
+		}
+		passkey = no
+	}
+	_, err = t.exec(`INSERT INTO vault_grant (id, vault_no, user_no, kind, passkey_no, label, wrapped, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		grant.ID, vault, user, grant.Kind, passkey, grant.Label, grant.Wrapped, micros(grant.Created))
+	if err != nil || passkey == nil {
+		return grant, err
+	}
+	_, err = t.exec(`UPDATE vault_grant SET revoked = ?, wrapped = zeroblob(0) WHERE revoked IS NULL AND vault_no = ? AND passkey_no = ? AND id <> ?`,
+		micros(grant.Created), vault, passkey, grant.ID)
 	return grant, err
 }
 

@@ -248,6 +248,10 @@ func TestFaults(t *testing.T) {
 		{"another hash than was logged", 19, false, func(t *testing.T, h *home) {
 			h.sql(t, `UPDATE clip SET sha256 = zeroblob(32) WHERE id = ?`, h.closed.ID[:])
 		}},
+		{"a grant that nothing opens", 20, false, func(t *testing.T, h *home) {
+			h.sql(t, `INSERT INTO user (no, id, name, role, password_hash, totp_secret, created) VALUES (99, zeroblob(16), 'Eve', 'viewer', 'x', x'00', 1)`)
+			h.sql(t, `INSERT INTO vault_grant (id, vault_no, user_no, kind, wrapped, created) VALUES (randomblob(16), 1, 99, 'passkey', x'01', 1)`)
+		}},
 		{"a number from the future", 16, false, func(t *testing.T, h *home) { h.sql(t, `UPDATE event SET seq = 999`) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -132,6 +132,8 @@ func (c *checker) tables(ctx context.Context) error {
 		{9, "usage", "the counters of camera %s are not the sums of its clips", `SELECT camera.name FROM camera LEFT JOIN usage ON usage.camera_no = camera.no LEFT JOIN
 			(SELECT camera_no, count(*) AS n, sum(bytes) AS b, sum(bytes * keep) AS k FROM clip GROUP BY camera_no) AS s ON s.camera_no = camera.no
 			WHERE usage.clips IS NOT coalesce(n, 0) OR usage.bytes IS NOT coalesce(b, 0) OR usage.kept_bytes IS NOT coalesce(k, 0)`},
+		{20, "vault_grant", "a grant in force that no passkey of its person opens: %s", `SELECT hex(g.id) FROM vault_grant g WHERE g.kind = 'passkey' AND g.revoked IS NULL
+			AND NOT EXISTS (SELECT 1 FROM passkey p WHERE p.no = g.passkey_no AND p.user_no = g.user_no)`},
 		{16, "event", "event %s has a change number that was not given away", `SELECT hex(id) FROM event WHERE seq > (SELECT value FROM counter WHERE name = 'event')`},
 	} {
 		err := c.each(ctx, func(row *sql.Rows) error {

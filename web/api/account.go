@@ -230,12 +230,13 @@ type Passkey struct {
 	Name       string     `json:"name"`
 	Credential string     `json:"credential" doc:"Its id at the authenticator, base64url"`
 	PRF        bool       `json:"prf" doc:"It can derive a key for a vault"`
+	Personal   []byte     `json:"personal,omitempty" doc:"Base64 of the private half of the personal key, sealed with a key that it derives; see docs/vaults.md"`
 	Created    time.Time  `json:"created"`
 	LastUsed   *time.Time `json:"last_used"`
 }
 
 func passkey(k auth.Passkey) Passkey {
-	return Passkey{k.ID.String(), k.Name, base64.RawURLEncoding.EncodeToString(k.Credential), k.PRF, k.Created, orNull(k.LastUsed)}
+	return Passkey{k.ID.String(), k.Name, base64.RawURLEncoding.EncodeToString(k.Credential), k.PRF, k.Personal, k.Created, orNull(k.LastUsed)}
 }
 
 // Passkeys answers GET /api/passkeys.
@@ -295,6 +296,35 @@ func (a *API) RemovePasskey(ctx context.Context, in *ByID) (*None, error) {
 		return nil, err
 	}
 	return nil, a.auth.RemovePasskey(ctx, actor(ctx), id)
+}
+
+// PasskeyKeyRequest lets a passkey open the personal key of whose it is.
+type PasskeyKeyRequest struct {
+	ByID
+	Body struct {
+		Sealed []byte `json:"sealed" maxLength:"65536" doc:"Base64 of the private half of the personal key, sealed with a key that the passkey derives"`
+	}
+}
+
+// PutPasskeyKey answers PUT /api/passkeys/{id}/key.
+func (a *API) PutPasskeyKey(ctx context.Context, in *PasskeyKeyRequest) (*None, error) {
+	id, err := store.ParseID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if len(in.Body.Sealed) == 0 {
+		return nil, store.Errorf(store.Invalid, "the sealed key is empty")
+	}
+	return nil, a.nvr.SetPasskeyKey(ctx, actor(ctx), id, in.Body.Sealed)
+}
+
+// RemovePasskeyKey answers DELETE /api/passkeys/{id}/key.
+func (a *API) RemovePasskeyKey(ctx context.Context, in *ByID) (*None, error) {
+	id, err := store.ParseID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.nvr.SetPasskeyKey(ctx, actor(ctx), id, nil)
 }
 
 // BeginPasskeySignIn answers POST /api/session/passkey/begin.

@@ -159,6 +159,7 @@ type SharedClip struct {
 	InitBytes   int       `json:"init_bytes"`
 	Complete    bool      `json:"complete"`
 	Parts       []Part    `json:"parts" nullable:"false"`
+	PlainEnd    *int64    `json:"plain_end" doc:"The plaintext offset that the last of these parts ends at; null for the end of the clip"`
 }
 
 // View is what a guest gets who opens a link.
@@ -191,10 +192,10 @@ func (a *API) ViewShare(ctx context.Context, in *ByID) (*Body[View], error) {
 		return nil, err
 	}
 	out := View{View: view, Until: until, Note: s.Note, From: orNull(s.From), To: orNull(s.To), Keys: s.Keys}
-	out.Clips = list(clips, func(c nvr.Clip) SharedClip {
+	out.Clips = list(clips, func(c nvr.ShownClip) SharedClip {
 		return SharedClip{
 			ID: c.ID.String(), Start: c.Start, End: c.End, Bytes: c.Bytes, MIME: c.MIME, HeaderBytes: c.HeaderBytes, InitBytes: c.InitBytes,
-			Complete: c.Complete(), Parts: list(c.Parts, func(p store.Part) Part { return Part{p.Start, p.Offset, p.Key} }),
+			Complete: c.Complete(), Parts: list(c.Parts, func(p store.Part) Part { return Part{p.Start, p.Offset, p.Key} }), PlainEnd: orNull(c.PlainEnd),
 		}
 	})
 	return answer(out), nil

@@ -32,13 +32,14 @@ type Grant struct {
 	ID      string    `json:"id"`
 	User    string    `json:"user"`
 	Kind    string    `json:"kind" enum:"passphrase,passkey,device,sealed"`
+	Passkey *string   `json:"passkey,omitempty" doc:"Which passkey opens it, for that kind"`
 	Label   string    `json:"label"`
 	Created time.Time `json:"created"`
 	Wrapped []byte    `json:"wrapped,omitempty" doc:"Base64, only among the caller's own grants"`
 }
 
 func grant(g store.Grant) Grant {
-	return Grant{ID: g.ID.String(), User: g.User.String(), Kind: g.Kind, Label: g.Label, Created: g.Created}
+	return Grant{ID: g.ID.String(), User: g.User.String(), Kind: g.Kind, Passkey: idOrNull(g.Passkey), Label: g.Label, Created: g.Created}
 }
 
 func ownGrant(g store.Grant) Grant {
@@ -135,6 +136,7 @@ type NewGrantRequest struct {
 		Kind      string `json:"kind" enum:"passphrase,passkey,device,sealed"`
 		Label     string `json:"label,omitempty" maxLength:"400"`
 		Wrapped   []byte `json:"wrapped" maxLength:"65536" doc:"Base64"`
+		Passkey   string `json:"passkey,omitempty" maxLength:"26" doc:"Which passkey of the caller opens it; passkey only"`
 		User      string `json:"user,omitempty" maxLength:"26" doc:"For whom, when an owner grants it to somebody else; sealed only"`
 		Recipient string `json:"recipient,omitempty" maxLength:"8192" doc:"The personal key that it is sealed to; sealed only"`
 	}
@@ -150,8 +152,12 @@ func (a *API) NewGrant(ctx context.Context, in *NewGrantRequest) (*Body[Grant], 
 	if err != nil {
 		return nil, err
 	}
+	passkey, err := optionalID(in.Body.Passkey)
+	if err != nil {
+		return nil, err
+	}
 	g, err := a.nvr.AddGrant(ctx, actor(ctx), id, nvr.NewGrant{
-		Kind: in.Body.Kind, Label: in.Body.Label, Wrapped: in.Body.Wrapped, User: user, Recipient: in.Body.Recipient,
+		Kind: in.Body.Kind, Label: in.Body.Label, Wrapped: in.Body.Wrapped, Passkey: passkey, User: user, Recipient: in.Body.Recipient,
 	})
 	if err != nil {
 		return nil, err
