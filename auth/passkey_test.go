@@ -1,107 +1,41 @@
 package auth
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"testing"
 	"time"
 
+	"cardea/auth/softkey"
 	"cardea/store"
 )
 
-// key is an authenticator in software: ES256, one credential, no attestation (WebAuthn level 3, 6.5 and 8.7).
+// key is an authenticator in software.
 type key struct {
-	t       *testing.T
-	private *ecdsa.PrivateKey
-	id      []byte
-	user    []byte
-	count   uint32
-	// flags are user present and user verified unless a test takes one away.
-	flags byte
-	// origin is what the browser says it is at.
-	origin string
+	*softkey.Key
+	t *testing.T
 }
 
-const (
-	present  = 1 << 0
-	verified = 1 << 2
-	attested = 1 << 6
-)
-
 func newKey(t *testing.T, origin string) *key {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	made, err := softkey.New(origin)
 	ok(t, err)
-	return &key{t: t, private: private, id: []byte("credential of a test"), flags: present | verified, origin: origin}
+	return &key{made, t}
 }
 
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-func (k *key) client(kind, challenge string) []byte {
-	b, err := json.Marshal(map[string]any{"type": kind, "challenge": challenge, "origin": k.origin, "crossOrigin": false})
-	ok(k.t, err)
-	return b
-}
-
-func (k *key) data(rp string, flags byte) []byte {
-	k.count++
-	sum := sha256.Sum256([]byte(rp))
-	return binary.BigEndian.AppendUint32(append(sum[:], flags), k.count)
-}
-
 // create answers a registration.
 func (k *key) create(c Ceremony) json.RawMessage {
-	var o struct {
-		Challenge string
-		RP        struct{ ID string }
-		User      struct{ ID string }
-	}
-	ok(k.t, json.Unmarshal(c.Options, &o))
-	var err error
-	k.user, err = base64.RawURLEncoding.DecodeString(o.User.ID)
+	answer, err := k.Create(c.Options)
 	ok(k.t, err)
-	data := k.data(o.RP.ID, k.flags|attested)
-	data = append(data, make([]byte, 16)...) // AAGUID
-	data = binary.BigEndian.AppendUint16(data, uint16(len(k.id)))
-	data = append(data, k.id...)
-	// COSE key: {1: 2, 3: -7, -1: 1, -2: x, -3: y} in CBOR.
-	point, err := k.private.PublicKey.Bytes()
-	ok(k.t, err)
-	data = append(data, 0xa5, 0x01, 0x02, 0x03, 0x26, 0x20, 0x01, 0x21, 0x58, 0x20)
-	data = append(append(data, point[1:33]...), 0x22, 0x58, 0x20)
-	data = append(data, point[33:]...)
-	// {"fmt": "none", "attStmt": {}, "authData": data}
-	object := append([]byte{0xa3, 0x63}, "fmt"...)
-	object = append(append(object, 0x64), "none"...)
-	object = append(append(object, 0x67), "attStmt"...)
-	object = append(append(object, 0xa0, 0x68), "authData"...)
-	object = append(object, 0x58, byte(len(data)))
-	object = append(object, data...)
-	return k.json(map[string]any{"clientDataJSON": b64(k.client("webauthn.create", o.Challenge)), "attestationObject": b64(object)})
+	return answer
 }
 
 // get answers a sign-in.
 func (k *key) get(c Ceremony) Assertion {
-	var o struct{ Challenge, RPID string }
-	ok(k.t, json.Unmarshal(c.Options, &o))
-	data, client := k.data(o.RPID, k.flags), k.client("webauthn.get", o.Challenge)
-	clientSum := sha256.Sum256(client)
-	sum := sha256.Sum256(append(append([]byte{}, data...), clientSum[:]...))
-	signature, err := ecdsa.SignASN1(rand.Reader, k.private, sum[:])
+	answer, err := k.Get(c.Options)
 	ok(k.t, err)
-	return Assertion{c.ID, k.json(map[string]any{
-		"clientDataJSON": b64(client), "authenticatorData": b64(data), "signature": b64(signature), "userHandle": b64(k.user),
-	})}
-}
-
-func (k *key) json(response map[string]any) json.RawMessage {
-	b, err := json.Marshal(map[string]any{"id": b64(k.id), "rawId": b64(k.id), "type": "public-key", "response": response, "clientExtensionResults": map[string]any{}})
-	ok(k.t, err)
-	return b
+	return Assertion{c.ID, answer}
 }
 
 const passkeyHost = "cardea.local:8443"
@@ -127,7 +61,7 @@ func TestPasskey(t *testing.T) {
 	b, in, k := withPasskey(t)
 	list, err := b.Passkeys(t.Context(), in.User.ID)
 	ok(t, err)
-	if len(list) != 1 || list[0].Name != "Phone" || !list[0].PRF || string(list[0].Credential) != string(k.id) {
+	if len(list) != 1 || list[0].Name != "Phone" || !list[0].PRF || string(list[0].Credential) != string(k.ID) {
 		t.Fatalf("passkeys %+v", list)
 	}
 	c, err := b.BeginPasskeySignIn(t.Context(), passkeyHost)
@@ -163,20 +97,20 @@ func TestPasskey(t *testing.T) {
 
 func TestPasskeyRefused(t *testing.T) {
 	for name, spoil := range map[string]func(*box, *key, *Assertion){
-		"another origin":    func(_ *box, k *key, _ *Assertion) { k.origin = "https://cardea.local.evil.example" },
-		"another port":      func(_ *box, k *key, _ *Assertion) { k.origin = "https://cardea.local" },
-		"person not seen":   func(_ *box, k *key, _ *Assertion) { k.flags = present },
-		"counter runs back": func(_ *box, k *key, _ *Assertion) { k.count = 0 },
-		"another key":       func(_ *box, k *key, _ *Assertion) { k.private = newKey(k.t, "").private },
-		"nobody's":          func(_ *box, k *key, _ *Assertion) { k.user = make([]byte, 16) },
-		"a short handle":    func(_ *box, k *key, _ *Assertion) { k.user = k.user[:3] },
+		"another origin":    func(_ *box, k *key, _ *Assertion) { k.Origin = "https://cardea.local.evil.example" },
+		"another port":      func(_ *box, k *key, _ *Assertion) { k.Origin = "https://cardea.local" },
+		"person not seen":   func(_ *box, k *key, _ *Assertion) { k.Flags = softkey.Present },
+		"counter runs back": func(_ *box, k *key, _ *Assertion) { k.Count = 0 },
+		"another key":       func(_ *box, k *key, _ *Assertion) { k.Private = newKey(k.t, "").Private },
+		"nobody's":          func(_ *box, k *key, _ *Assertion) { k.User = make([]byte, 16) },
+		"a short handle":    func(_ *box, k *key, _ *Assertion) { k.User = k.User[:3] },
 		"too late":          func(b *box, _ *key, _ *Assertion) { b.clock.add(6 * time.Minute) },
 		"no ceremony":       func(_ *box, _ *key, a *Assertion) { a.Ceremony = "x" },
 		"garbage":           func(_ *box, _ *key, a *Assertion) { a.Credential = json.RawMessage(`{"id":"x"}`) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, _, k := withPasskey(t)
-			k.count = 10
+			k.Count = 10
 			c, err := b.BeginPasskeySignIn(t.Context(), passkeyHost)
 			ok(t, err)
 			_, err = b.SignInPasskey(t.Context(), k.get(c), home) // the counter stands at 11 from here on

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"cardea/auth/softkey"
 	"time"
 )
 
@@ -26,7 +28,7 @@ func TestSecondFactor(t *testing.T) {
 		AllowCredentials []struct{ ID string }
 	}
 	ok(t, json.Unmarshal(c.Options, &o))
-	if o.UserVerification != "required" || len(o.AllowCredentials) != 1 || o.AllowCredentials[0].ID != b64(k.id) {
+	if o.UserVerification != "required" || len(o.AllowCredentials) != 1 || o.AllowCredentials[0].ID != b64(k.ID) {
 		t.Errorf("options %s", c.Options)
 	}
 	answer := k.get(c)
@@ -64,22 +66,22 @@ func TestSecondFactorRefused(t *testing.T) {
 			return both(k.get(c))
 		},
 		"another key": func(b *box, k *key) Credentials {
-			k.private = newKey(b.t, "").private
+			k.Private = newKey(b.t, "").Private
 			return both(k.get(b.second()))
 		},
 		"another origin": func(b *box, k *key) Credentials {
-			k.origin = "https://cardea.local.evil.example"
+			k.Origin = "https://cardea.local.evil.example"
 			return both(k.get(b.second()))
 		},
 		"person not seen": func(b *box, k *key) Credentials {
-			k.flags = present
+			k.Flags = softkey.Present
 			return both(k.get(b.second()))
 		},
 		"counter runs back": func(b *box, k *key) Credentials {
-			k.count = 10
+			k.Count = 10
 			_, err := b.SignIn(b.t.Context(), both(k.get(b.second())), home)
 			ok(b.t, err)
-			k.count = 0
+			k.Count = 0
 			return both(k.get(b.second()))
 		},
 		"too late": func(b *box, k *key) Credentials {
