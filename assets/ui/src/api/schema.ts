@@ -897,6 +897,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/passkeys/{id}/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Let a passkey open the caller's personal key */
+        put: operations["put-passkeys-id-key"];
+        post?: never;
+        /** Take back what a passkey opens; it goes on to sign in */
+        delete: operations["delete-passkeys-id-key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/probe": {
         parameters: {
             query?: never;
@@ -2083,6 +2101,8 @@ export interface components {
             /** @enum {string} */
             kind: "passphrase" | "passkey" | "device" | "sealed";
             label: string;
+            /** @description Which passkey opens it, for that kind */
+            passkey?: string;
             user: string;
             /** @description Base64, only among the caller's own grants */
             wrapped?: string;
@@ -2236,6 +2256,8 @@ export interface components {
             /** @enum {string} */
             kind: "passphrase" | "passkey" | "device" | "sealed";
             label?: string;
+            /** @description Which passkey of the caller opens it; passkey only */
+            passkey?: string;
             /** @description The personal key that it is sealed to; sealed only */
             recipient?: string;
             /** @description For whom, when an owner grants it to somebody else; sealed only */
@@ -2394,6 +2416,8 @@ export interface components {
             /** Format: date-time */
             last_used: string | null;
             name: string;
+            /** @description Base64 of the private half of the personal key, sealed with a key that it derives; see docs/vaults.md */
+            personal?: string;
             /** @description It can derive a key for a vault */
             prf: boolean;
         };
@@ -2401,6 +2425,10 @@ export interface components {
             ceremony: string;
             /** @description PublicKeyCredential.toJSON(), without what the prf extension gave */
             credential: unknown;
+        };
+        PasskeyKeyRequestBody: {
+            /** @description Base64 of the private half of the personal key, sealed with a key that the passkey derives */
+            sealed: string;
         };
         PasswordRequestBody: {
             password: string;
@@ -2627,6 +2655,11 @@ export interface components {
             init_bytes: number;
             mime: string;
             parts: components["schemas"]["Part"][];
+            /**
+             * Format: int64
+             * @description The plaintext offset that the last of these parts ends at; null for the end of the clip
+             */
+            plain_end: number | null;
             /** Format: date-time */
             start: string;
         };
@@ -6517,6 +6550,160 @@ export interface operations {
         };
     };
     "delete-passkeys-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ULID */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "put-passkeys-id-key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ULID */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyKeyRequestBody"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-passkeys-id-key": {
         parameters: {
             query?: never;
             header?: never;
