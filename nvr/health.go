@@ -82,9 +82,11 @@ func (n *NVR) Health(ctx context.Context) (Health, error) {
 		h.Cameras[r.status().Connection.Phase]++
 	}
 	if h.Disk.State != "missing" {
-		if h.ForecastDays, err = n.keeper.Forecast(ctx); err != nil {
+		f, err := n.keeper.Forecast(ctx)
+		if err != nil {
 			return Health{}, err
 		}
+		h.ForecastDays = f.Days
 	}
 	return h, nil
 }

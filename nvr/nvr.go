@@ -103,7 +103,7 @@ func Open(ctx context.Context, cfg Config) (*NVR, error) {
 	}
 	n.alarms.now = n.clock.Now
 	n.pairer = pairing.NVR{Issuer: cfg.Devices, Now: n.clock.Now}
-	n.keeper = retention.New(retention.Config{DB: cfg.DB, Files: cfg.Clips, Now: n.clock.Now, Suspect: n.clock.Suspect, Log: cfg.Log})
+	n.keeper = retention.New(retention.Config{DB: cfg.DB, Files: cfg.Clips, Now: n.clock.Now, Suspect: n.clock.Suspect, OnAlarm: n.alarm, Log: cfg.Log})
 	n.backup = backup.New(backup.Config{DB: cfg.DB, Files: cfg.Clips, Dir: cfg.Dir, Now: n.clock.Now, Log: cfg.Log})
 	n.recorder = recorder.New(recorder.Config{
 		DB: cfg.DB, Files: cfg.Clips, Now: n.clock.Now, Log: cfg.Log, Period: cfg.Period, Length: cfg.Length,

@@ -3,6 +3,7 @@ package retention
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"cardea/store"
@@ -19,8 +20,9 @@ func (k *Keeper) Pass(ctx context.Context) error {
 	if _, err := k.cfg.DB.Sweep(ctx, k.cfg.Files, nil); err != nil {
 		return err
 	}
+	k.short = false
 	// The limits are independent: one that cannot be applied must not keep the others from it.
-	return errors.Join(k.removed(ctx), k.byAge(ctx, p), k.byBytes(ctx, p), k.bySpace(ctx, p), k.forget(ctx, p))
+	return errors.Join(k.removed(ctx), k.byAge(ctx, p), k.byBytes(ctx, p), k.bySpace(ctx, p), k.tell(ctx), k.forget(ctx, p))
 }
 
 // MakeSpace deletes the oldest clips until at least need bytes are free that were not before, and gives how many are. It
@@ -93,12 +95,8 @@ func (k *Keeper) byAge(ctx context.Context, p Policy) error {
 	}
 	now := k.cfg.Now()
 	for _, c := range cameras {
-		days := p.Days
-		if c.RetentionDays > 0 {
-			days = c.RetentionDays
-		}
 		for {
-			clips, err := k.cfg.DB.Oldest(ctx, store.OldestQuery{Camera: c.ID, Before: now.AddDate(0, 0, -days), Limit: batch})
+			clips, err := k.cfg.DB.Oldest(ctx, store.OldestQuery{Camera: c.ID, Before: now.AddDate(0, 0, -days(c, p)), Limit: batch})
 			if err != nil {
 				if store.ErrorCode(err) == store.NotFound {
 					break
@@ -159,33 +157,57 @@ func (k *Keeper) byBytes(ctx context.Context, p Policy) error {
 	if err != nil {
 		return err
 	}
-	var total int64
+	var total, kept int64
 	for _, u := range usage {
-		if limit := limits[u.Camera]; limit > 0 && u.Bytes > limit {
-			freed, err := k.oldest(ctx, store.OldestQuery{Camera: u.Camera}, u.Bytes-limit, "bytes")
+		if limit := limits[u.Camera]; limit > 0 {
+			freed, err := k.oldest(ctx, store.OldestQuery{Camera: u.Camera}, u.Bytes-u.KeptBytes-loose(limit, u.KeptBytes), "bytes")
 			if err != nil {
 				return err
 			}
 			u.Bytes -= freed
+			k.short = k.short || u.KeptBytes > limit/2
 		}
-		total += u.Bytes
+		total, kept = total+u.Bytes, kept+u.KeptBytes
 	}
-	if p.Bytes > 0 && total > p.Bytes {
-		_, err = k.oldest(ctx, store.OldestQuery{}, total-p.Bytes, "bytes")
+	if p.Bytes > 0 {
+		_, err = k.oldest(ctx, store.OldestQuery{}, total-kept-loose(p.Bytes, kept), "bytes")
+		k.short = k.short || kept > p.Bytes/2
 	}
 	return err
 }
 
-// bySpace keeps some space free on the disk.
+// loose is what clips that are not kept may take under a limit. Kept ones count too, but never for more than half of it: they would
+// push out everything new.
+func loose(limit, kept int64) int64 { return max(limit-kept, limit/2) }
+
+// bySpace keeps some space free on the disk. Where only kept clips are left to take, the last Spared are recorded into the space
+// that should be free.
 func (k *Keeper) bySpace(ctx context.Context, p Policy) error {
 	space, err := k.cfg.Files.Free()
 	if err != nil {
 		return err
 	}
 	if need := p.minFree(space.Total) - space.Free; need > 0 {
-		_, err = k.oldest(ctx, store.OldestQuery{}, need, "space")
+		var freed int64
+		freed, err = k.oldest(ctx, store.OldestQuery{Before: k.cfg.Now().Add(-Spared)}, need, "space")
+		k.short = k.short || freed < need
 	}
 	return err
+}
+
+// tell tells people that kept clips leave little room, or that this is over.
+func (k *Keeper) tell(ctx context.Context) error {
+	usage, err := k.cfg.DB.Usage(ctx)
+	if err != nil {
+		return err
+	}
+	var kept int64
+	for _, u := range usage {
+		kept += u.KeptBytes
+	}
+	k.cfg.OnAlarm(AlarmKept, fmt.Sprintf("What is kept for ever (%d MB) leaves too little room for new recordings, on the disk or under a limit. Cardea does not delete it: "+
+		"take the mark from events that are no longer needed, raise the limit, or free space. When the disk is full, recording stops.", kept/1e6), k.short && kept > 0)
+	return nil
 }
 
 // forget drops gaps and events that are older than anything that may still be there.
@@ -193,22 +215,23 @@ func (k *Keeper) forget(ctx context.Context, p Policy) error {
 	if k.cfg.Suspect() {
 		return nil
 	}
-	days := p.Days
 	cameras, err := k.cameras(ctx)
 	if err != nil {
 		return err
 	}
+	longest := p.Days
 	for _, c := range cameras {
-		days = max(days, c.RetentionDays)
+		longest = max(longest, c.RetentionDays)
 	}
-	before := k.cfg.Now().AddDate(0, 0, -days)
-	usage, err := k.cfg.DB.Usage(ctx)
-	if err != nil {
-		return err
-	}
-	for _, u := range usage { // clips that are kept, or not deleted yet, keep their surroundings
-		if !u.Oldest.IsZero() && u.Oldest.Before(before) {
-			before = u.Oldest
+	before := k.cfg.Now().AddDate(0, 0, -longest)
+	// Clips that are not deleted yet keep their surroundings. Kept ones do not, or one of them would keep years of small rows.
+	for _, c := range cameras {
+		oldest, err := k.cfg.DB.Oldest(ctx, store.OldestQuery{Camera: c.ID, Limit: 1})
+		if err != nil && store.ErrorCode(err) != store.NotFound {
+			return err
+		}
+		if len(oldest) > 0 && oldest[0].Start.Before(before) {
+			before = oldest[0].Start
 		}
 	}
 	_, gerr := k.cfg.DB.DropGaps(ctx, before, 1000)

@@ -11,6 +11,10 @@
 // Age is the only reason that depends on the clock, and clocks are wrong at times. So nothing is deleted for its age while
 // the clock is suspect (package clock), and never more than AgeShare of the store within an hour; only where a single clip
 // is more than that, one clip may go.
+//
+// What a person keeps for ever is taken by none of these. It counts towards limits of bytes, up to half of each, so that there is
+// always room for what is new. It can fill the disk: then the last Spared of everything else stays, recorded into the space that
+// should be free, and when the disk is full in earnest MakeSpace takes that too before recording stops. An alarm tells people of both.
 package retention
 
 import (
@@ -31,6 +35,11 @@ const (
 	// AgeShare is the part of the store's bytes that may be deleted for its age within AgeWindow.
 	AgeShare  = 0.05
 	AgeWindow = time.Hour
+	// Spared is what goes for lack of space only when the disk is full: with kept clips all over the disk, nothing else would
+	// live longer than a minute.
+	Spared = 30 * time.Minute
+	// AlarmKept is the code of the alarm that kept clips leave little room.
+	AlarmKept = "disk-kept"
 
 	// The default of Policy.MinFree: the larger of the two.
 	minFreeBytes = 2 << 30
@@ -115,6 +124,8 @@ type Config struct {
 	// Now is the box's clock; time.Now when nil. Suspect says whether it may be far off; never when nil.
 	Now     func() time.Time
 	Suspect func() bool
+	// OnAlarm is called in each pass with the alarm of kept clips, raised or over; it MUST NOT block. nil = nobody.
+	OnAlarm func(code, detail string, raised bool)
 	Log     *slog.Logger
 }
 
@@ -124,6 +135,8 @@ type Keeper struct {
 
 	mu   sync.Mutex // one deletion at a time
 	aged []deletion // for their age, within the last AgeWindow
+	// short is whether kept clips leave little room, found in this pass.
+	short bool
 
 	wake chan struct{}
 }
@@ -140,6 +153,9 @@ func New(cfg Config) *Keeper {
 	}
 	if cfg.Suspect == nil {
 		cfg.Suspect = func() bool { return false }
+	}
+	if cfg.OnAlarm == nil {
+		cfg.OnAlarm = func(string, string, bool) {}
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -171,40 +187,4 @@ func (k *Keeper) Wake() {
 	case k.wake <- struct{}{}:
 	default:
 	}
-}
-
-// Forecast says how many days of recording fit at the rate of the last day, 0 while that is unknown.
-func (k *Keeper) Forecast(ctx context.Context) (float64, error) {
-	p, err := Load(ctx, k.cfg.DB)
-	if err != nil {
-		return 0, err
-	}
-	usage, err := k.cfg.DB.Usage(ctx)
-	if err != nil {
-		return 0, err
-	}
-	space, err := k.cfg.Files.Free()
-	if err != nil {
-		return 0, err
-	}
-	var used, kept, recent int64
-	oldest, now := time.Time{}, k.cfg.Now()
-	for _, u := range usage {
-		used, kept, recent = used+u.Bytes, kept+u.KeptBytes, recent+u.Recent
-		if !u.Oldest.IsZero() && (oldest.IsZero() || u.Oldest.Before(oldest)) {
-			oldest = u.Oldest
-		}
-	}
-	span := 24 * time.Hour
-	if d := now.Sub(oldest); !oldest.IsZero() && d < span {
-		span = d
-	}
-	if recent == 0 || span < 2*time.Minute {
-		return 0, nil
-	}
-	room := used - kept + space.Free - p.minFree(space.Total)
-	if p.Bytes > 0 {
-		room = min(room, p.Bytes-kept)
-	}
-	return max(0, float64(room)) / (float64(recent) * (24 * time.Hour.Hours() / span.Hours())), nil
 }

@@ -295,14 +295,14 @@ func TestInterrupted(t *testing.T) {
 
 func TestForecast(t *testing.T) {
 	c := newCellar(t)
-	if days, err := c.Forecast(t.Context()); err != nil || days != 0 {
-		t.Errorf("forecast of nothing: %v, %v", days, err)
+	if f, err := c.Forecast(t.Context()); err != nil || f.Days != 0 {
+		t.Errorf("forecast of nothing: %+v, %v", f, err)
 	}
 	c.fill(c.camera, c.now.Add(-time.Hour), 60) // 60 kB an hour
 	c.policy(func(p *Policy) { p.Bytes = 144 * 1000 * 1000 })
-	days, err := c.Forecast(t.Context())
-	if err != nil || days < 99 || days > 101 {
-		t.Errorf("forecast %v days, want 100, %v", days, err)
+	f, err := c.Forecast(t.Context())
+	if err != nil || f.Days < 99 || f.Days > 101 {
+		t.Errorf("forecast %v days, want 100, %v", f.Days, err)
 	}
 }
 

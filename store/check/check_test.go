@@ -248,6 +248,21 @@ func TestFaults(t *testing.T) {
 		{"another hash than was logged", 19, false, func(t *testing.T, h *home) {
 			h.sql(t, `UPDATE clip SET sha256 = zeroblob(32) WHERE id = ?`, h.closed.ID[:])
 		}},
+		{"a clip of a kept event that may go", 21, false, func(t *testing.T, h *home) {
+			e, err := h.db.AddEvent(t.Context(), store.Event{Camera: h.camera.ID, Kind: "motion", Start: noon, End: noon.Add(time.Second), Source: "test"})
+			ok(t, err)
+			_, err = h.db.UpdateEvent(t.Context(), e.ID, func(e *store.Event) error { e.Keep = true; return nil })
+			ok(t, err)
+			if faults := run(t, check.Config{Dir: h.dir}); len(faults) != 0 {
+				t.Errorf("before the damage: %v", faults)
+			}
+			h.sql(t, `DROP TRIGGER clip_update; UPDATE usage SET kept_bytes = 0; UPDATE clip SET keep = 0`)
+		}},
+		{"a note that is not sealed", 22, false, func(t *testing.T, h *home) { h.sql(t, `UPDATE event SET note = CAST('in the clear' AS BLOB), note_vault_no = 1`) }},
+		{"a note without a vault", 22, false, func(t *testing.T, h *home) {
+			h.sql(t, `UPDATE event SET note = CAST('age-encryption.org/v1' || char(10) AS BLOB)`)
+		}},
+		{"a review of nobody", 22, false, func(t *testing.T, h *home) { h.sql(t, `UPDATE event SET reviewed = 1`) }},
 		{"a grant that nothing opens", 20, false, func(t *testing.T, h *home) {
 			h.sql(t, `INSERT INTO user (no, id, name, role, password_hash, totp_secret, created) VALUES (99, zeroblob(16), 'Eve', 'viewer', 'x', x'00', 1)`)
 			h.sql(t, `INSERT INTO vault_grant (id, vault_no, user_no, kind, wrapped, created) VALUES (randomblob(16), 1, 99, 'passkey', x'01', 1)`)

@@ -134,6 +134,11 @@ func (c *checker) tables(ctx context.Context) error {
 			WHERE usage.clips IS NOT coalesce(n, 0) OR usage.bytes IS NOT coalesce(b, 0) OR usage.kept_bytes IS NOT coalesce(k, 0)`},
 		{20, "vault_grant", "a grant in force that no passkey of its person opens: %s", `SELECT hex(g.id) FROM vault_grant g WHERE g.kind = 'passkey' AND g.revoked IS NULL
 			AND NOT EXISTS (SELECT 1 FROM passkey p WHERE p.no = g.passkey_no AND p.user_no = g.user_no)`},
+		{21, "clip", "clip %s lies at a kept event and is not kept", `SELECT hex(clip.id) FROM event JOIN clip ON clip.camera_no = event.camera_no
+			AND clip.start <= coalesce(event."end", 1 << 62) + 30000000 AND clip."end" >= event.start - 30000000 WHERE event.keep = 1 AND clip.keep = 0 AND clip.state <> 0`},
+		{22, "event", "the note of event %s is not sealed, or has no vault", `SELECT hex(id) FROM event WHERE note IS NOT NULL AND
+			(note_vault_no IS NULL OR substr(note, 1, 22) <> CAST('age-encryption.org/v1' || char(10) AS BLOB) OR length(note) > 8192)`},
+		{22, "event", "event %s has a review without a reviewer, or the reverse", `SELECT hex(id) FROM event WHERE (reviewed IS NULL) <> (reviewer IS NULL)`},
 		{16, "event", "event %s has a change number that was not given away", `SELECT hex(id) FROM event WHERE seq > (SELECT value FROM counter WHERE name = 'event')`},
 	} {
 		err := c.each(ctx, func(row *sql.Rows) error {
