@@ -50,6 +50,11 @@ export default defineConfig({
     // The content security policy knows no data: URLs for scripts, styles and fonts.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rollupOptions: {
+      input: { index: 'index.html', sw: 'src/offline/sw.ts' },
+      // A service worker has one address for good; everything else is named by its content.
+      output: { entryFileNames: ({ name }) => (name === 'sw' ? 'sw.js' : 'assets/[name]-[hash].js') },
+    },
     reportCompressedSize: false,
   },
   server: {

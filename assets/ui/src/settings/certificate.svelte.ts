@@ -2,6 +2,7 @@
  * Whether this browser trusts the box's certificate. No API says so; but a browser starts a service worker only where
  * it does, while a page that was opened past a warning still loads.
  */
+import { keepShell } from '../offline/shell';
 import { scriptUrl } from '../trusted';
 
 class Certificate {
@@ -17,7 +18,10 @@ export function watchCertificate(tries = 5): void {
     return;
   }
   navigator.serviceWorker.register(scriptUrl('/sw.js')).then(
-    () => (certificate.trusted = true),
+    () => {
+      certificate.trusted = true;
+      void keepShell();
+    },
     (error: unknown) => {
       const refused = error instanceof DOMException && error.name === 'SecurityError';
       // Settings of the browser refuse too ("denied"); only a certificate is worth a notice.
