@@ -178,6 +178,8 @@ type Timeline struct {
 	Gaps    []Gap           `json:"gaps" nullable:"false"`
 	Events  []TimelineEvent `json:"events" nullable:"false"`
 	Buckets []Bucket        `json:"buckets" nullable:"false"`
+	Zone    string          `json:"zone" doc:"Time zone of the NVR at the beginning, such as CET; all times are in UTC"`
+	Offset  int             `json:"utc_offset" doc:"The same in seconds east of UTC"`
 }
 
 // Span is a time with footage.
@@ -230,8 +232,9 @@ func (a *API) Timeline(ctx context.Context, in *TimelineRequest) (*Body[Timeline
 	if err != nil {
 		return nil, err
 	}
+	zone, offset := in.From.Local().Zone()
 	return answer(Timeline{
-		Camera: t.Camera.String(), From: t.From, To: t.To, Step: int64(t.Step / time.Second),
+		Zone: zone, Offset: offset, Camera: t.Camera.String(), From: t.From, To: t.To, Step: int64(t.Step / time.Second),
 		Spans: list(t.Spans, func(s store.Span) Span { return Span{s.Start, s.End} }),
 		Gaps:  list(t.Gaps, func(g store.Gap) Gap { return Gap{g.Start, orNull(g.End), string(g.Reason), g.Detail} }),
 		Events: list(t.Events, func(e store.Event) TimelineEvent {
