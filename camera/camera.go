@@ -58,6 +58,7 @@ type Camera struct {
 	state   State
 	session *rtsp.Session
 	eager   bool
+	sparse  time.Duration
 }
 
 // New only allocates.
@@ -98,6 +99,17 @@ func (c *Camera) SetEager(eager bool) {
 	c.eager = eager
 	if c.session != nil {
 		c.session.SetEager(eager)
+	}
+}
+
+// SetSparse says that one key frame in each time of at least every is all that is wanted of the camera; 0 = everything is. See
+// rtsp.Session.SetSparse.
+func (c *Camera) SetSparse(every time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sparse = every
+	if c.session != nil {
+		c.session.SetSparse(every)
 	}
 }
 

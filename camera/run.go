@@ -136,6 +136,7 @@ func (r *runner) session(ctx context.Context) (lasted time.Duration, err error) 
 	c.mu.Lock()
 	c.session = s
 	s.SetEager(c.eager)
+	s.SetSparse(c.sparse)
 	c.mu.Unlock()
 	r.sessions++
 	r.before, r.window, r.seen = rtsp.Stats{}, window{}, map[Warning]time.Time{}

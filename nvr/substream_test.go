@@ -10,7 +10,7 @@ import (
 // when the camera is another one.
 func TestSideAddresses(t *testing.T) {
 	b := openBox(t, t.TempDir())
-	
+
 	st, err := b.AddCamera(t.Context(), anna, NewCamera{Name: "Door", URL: "rtsp://ann:secret@192.0.2.7/main", SubURL: "rtsp://192.0.2.7/sub", Mode: "off"})
 	if err != nil || st.Sub == nil || st.Sub.URL != "rtsp://192.0.2.7/sub" {
 		t.Fatalf("added %+v, %v", st, err)

@@ -124,6 +124,9 @@ func (a *audioTrack) packet(p *rtp.Packet, arrival, _ time.Duration) {
 		a.clock.torn = a.clock.started
 	}
 	a.heard = arrival
+	if r.sparse > 0 {
+		return
+	}
 	count, broken := a.clock.advance(p.Timestamp, arrival)
 	if broken {
 		a.placed = false

@@ -32,6 +32,8 @@ type receiver struct {
 	packets   uint64
 	strangers int
 	packet    rtp.Packet
+	// sparse is how far apart key frames are to be, and that nothing else is wanted; 0 = everything is.
+	sparse time.Duration
 
 	snapshot atomic.Pointer[Stats]
 }

@@ -77,7 +77,7 @@ type Stats struct {
 	// SPKI is SHA-256 of the SubjectPublicKeyInfo that the camera presented; nil without TLS.
 	SPKI []byte
 	// Bytes counts what came over the wire, Pictures and Samples the video and audio frames delivered,
-	// KeyFrames the key frames among them.
+	// KeyFrames the key frames among them. Pictures that were left out for SetSparse count too.
 	Bytes, Pictures, Samples, KeyFrames uint64
 	// Lost counts RTP packets that never came, Damaged the access units dropped because of that or because
 	// they made no sense, Oversize those dropped for their size, Garbage bytes between RTSP messages.

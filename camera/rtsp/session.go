@@ -33,6 +33,8 @@ type Session struct {
 	low   *lowWater
 	demux *demux
 	recv  *receiver
+	// sparse is as SetSparse says.
+	sparse time.Duration
 
 	// pulls counts calls of Pull.
 	pulls atomic.Uint64
@@ -128,6 +130,7 @@ func (s *Session) use(low *lowWater, d *demux, recv *receiver) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.low, s.demux, s.recv = low, d, recv
+	recv.setSparse(s.sparse)
 }
 
 // Pull hands over what waits in the socket, on the caller's goroutine: sink is called before it returns, and never

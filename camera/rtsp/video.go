@@ -39,6 +39,12 @@ type videoTrack struct {
 	stepSeen time.Duration
 
 	arrival, stepped time.Duration // of the packet in hand
+
+	// While the receiver is sparse: whether the unit with takingTS is taken, and when the last key frame was. rejoin leaves out what
+	// comes before the first key frame after it.
+	taking, tookOne, rejoin bool
+	takingTS                uint32
+	took                    time.Duration
 }
 
 // picture is one allocation for a frame and, mostly, its list of NAL units.
@@ -64,6 +70,9 @@ func (v *videoTrack) packet(p *rtp.Packet, arrival, stepped time.Duration) {
 		v.units.reset()
 		v.clock.torn = v.clock.started
 	}
+	if v.r.sparse > 0 && !v.skim(p) {
+		return
+	}
 	v.units.push(p.Payload, p.Timestamp, p.Marker, lost > 0 || restarted)
 }
 
@@ -80,6 +89,10 @@ func (v *videoTrack) unit(what verdict, data []byte, ends []int, ts uint32) {
 	}
 	r.stats.LastPicture = r.time(v.arrival)
 
+	if (r.sparse > 0 || v.rejoin) && !v.anyKey(data, ends) {
+		return
+	}
+	v.rejoin = false
 	pic := &picture{}
 	own := append(make([]byte, 0, len(data)), data...)
 	nals := pic.nals[:0]
@@ -129,6 +142,7 @@ func (v *videoTrack) unit(what verdict, data []byte, ends []int, ts uint32) {
 	v.lastWall = pic.Wall
 	r.stats.Pictures++
 	if key {
+		v.took, v.tookOne = v.arrival, true
 		r.stats.KeyFrames++
 		r.stats.LastKey = r.stats.LastPicture
 	}
@@ -198,7 +212,9 @@ func (v *videoTrack) renew() bool {
 // one time, it is one unit more than the last.
 func (v *videoTrack) times(nals [][]byte, pts int64) (int64, int64) {
 	dts := pts
-	if v.reorders {
+	if v.reorders && v.r.sparse > 0 {
+		v.extract = nil // it wants every picture
+	} else if v.reorders {
 		var err error
 		if dts, err = v.decodeTime(nals, pts); err != nil {
 			dts = pts
@@ -241,6 +257,18 @@ func (v *videoTrack) isKey(nal []byte) bool {
 		return t >= 16 && t <= 21
 	}
 	return nal[0]&0x1f == uint8(h264.NALUTypeIDR)
+}
+
+// anyKey reports whether one of the NAL units is of a random access point.
+func (v *videoTrack) anyKey(data []byte, ends []int) bool {
+	begin := 0
+	for _, end := range ends {
+		if v.isKey(data[begin:end]) {
+			return true
+		}
+		begin = end
+	}
+	return false
 }
 
 // sequence watches the sequence numbers and the SSRC of one track (RFC 3550 section 5.1).
