@@ -281,6 +281,14 @@ func (db *DB) EventsAfter(ctx context.Context, seq int64, limit int) (all []Even
 	return all, err
 }
 
+// LastEvent is the Seq that was given last.
+func (db *DB) LastEvent(ctx context.Context) (seq int64, err error) {
+	err = db.read(ctx, func(t *tx) error {
+		return t.one(db.damaged(nil), `SELECT value FROM counter WHERE name = 'event'`, nil, &seq)
+	})
+	return seq, err
+}
+
 // Cursor is what the follower called name has dealt with; 0 at first.
 func (db *DB) Cursor(ctx context.Context, name string) (seq int64, err error) {
 	err = db.read(ctx, func(t *tx) error {

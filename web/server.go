@@ -28,6 +28,7 @@ import (
 	"cardea/camera/discovery"
 	"cardea/nvr"
 	"cardea/web/api"
+	"cardea/web/feed"
 	"cardea/web/playback"
 )
 
@@ -82,6 +83,7 @@ type Server struct {
 	links    *link.Signer
 	api      *api.API
 	playback *playback.Playback
+	feed     *feed.Feed
 	started  time.Time
 
 	ctx    context.Context // ends when Run does; parent of every request's context
@@ -104,6 +106,7 @@ func New(cfg Config) *Server {
 		ClipsPrefix: cfg.ClipsPrefix, ClaimURL: s.claimURL, InviteURL: s.inviteURL, Links: s.links,
 	})
 	s.playback = playback.New(playback.Config{NVR: cfg.NVR, Auth: cfg.Auth, Links: s.links, Log: cfg.Log})
+	s.feed = feed.New(cfg.NVR, cfg.Log)
 	s.fiber = fiber.New(fiber.Config{
 		AppName:                 "cardea",
 		Immutable:               true, // strings outlive the request: they reach the index and the log
@@ -163,6 +166,7 @@ func (s *Server) Run(ctx context.Context, network, socket []net.Listener) error 
 	g.Go(func() error {
 		<-ctx.Done()
 		s.playback.Close() // hijacked connections are not known to the servers
+		s.feed.Close()
 		drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
 		defer cancel()
 		err := errors.Join(s.fiber.Server().ShutdownWithContext(drain), s.socket.ShutdownWithContext(drain))

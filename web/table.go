@@ -73,6 +73,8 @@ func (s *Server) routes() []route {
 		{get, "/api/clips/{id}/data", caller.Viewer, "The age ciphertext of a clip, whole or one range", media(linked(raw(ok, binary, p.ClipData)))},
 		{get, "/api/clips/{id}/video", caller.Viewer, "The plaintext MP4 of a clip of an open vault, whole or one range", media(linked(raw(ok, "video/mp4", p.ClipVideo)))},
 		{get, "/api/events", caller.Viewer, "Events, newest first", call(ok, a.Events)},
+		{get, "/api/events/live", caller.Viewer, "WebSocket with events as they are added and changed", raw(http.StatusSwitchingProtocols, jsonType, s.feed.Events)},
+		{get, "/api/events/{id}", caller.Viewer, "One event", call(ok, a.Event)},
 		{get, "/api/health", caller.Viewer, "The state of the NVR", call(ok, a.Health)},
 		{get, "/api/live", caller.Viewer, "WebSocket with live video of many cameras", media(raw(http.StatusSwitchingProtocols, binary, p.Live))},
 		{get, "/api/log/checkpoint", caller.Viewer, "The newest signed checkpoint of a log, for a witness to remember", call(ok, a.LogCheckpoint)},
@@ -85,6 +87,8 @@ func (s *Server) routes() []route {
 
 		// Members of the house.
 		{post, "/api/cameras/{id}/record", caller.Member, "Record an event now", call(created, a.Record)},
+		{patch, "/api/events/{id}", caller.Member, "Mark an event as seen, keep it for ever, or note something about it", call(ok, a.ChangeEvent)},
+		{post, "/api/events/review", caller.Member, "Mark events as seen, or not", call(ok, a.ReviewEvents)},
 		{get, "/api/shares", caller.Member, "Links for guests: the caller's, for an owner everybody's", call(ok, a.Shares)},
 		{post, "/api/shares", caller.Member, "Make a link that shows clips to whoever has it", person(stepUp(call(created, a.NewShare)))},
 		{del, "/api/shares/{id}", caller.Member, "Take a link back", call(none, a.RevokeShare)},

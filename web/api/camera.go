@@ -307,7 +307,7 @@ func (a *API) Record(ctx context.Context, in *RecordRequest) (*Body[Event], erro
 	if err != nil {
 		return nil, err
 	}
-	return answer(event(e)), nil
+	return answer(NewEvent(e)), nil
 }
 
 // ProbeRequest asks for a look at an address.

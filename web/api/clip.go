@@ -3,11 +3,9 @@ package api
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"slices"
 	"time"
 
-	"cardea/auth"
 	"cardea/nvr"
 	"cardea/store"
 	"cardea/web/caller"
@@ -110,54 +108,6 @@ func (a *API) Clip(ctx context.Context, in *ByID) (*Body[ClipDetail], error) {
 		Clip: a.clip(c), Vault: c.Vault.String(), MIME: c.MIME, HeaderBytes: c.HeaderBytes, InitBytes: c.InitBytes, Complete: c.Complete(),
 		Parts: list(c.Parts, func(p store.Part) Part { return Part{p.Start, p.Offset, p.Key} }),
 	}), nil
-}
-
-// Event is something that happened.
-type Event struct {
-	ID     string         `json:"id"`
-	Camera *string        `json:"camera" doc:"null for the NVR itself"`
-	Kind   string         `json:"kind"`
-	Start  time.Time      `json:"start"`
-	End    *time.Time     `json:"end" doc:"null while it goes on"`
-	Source string         `json:"source"`
-	Labels []string       `json:"labels" nullable:"false"`
-	Data   map[string]any `json:"data,omitempty"`
-}
-
-// EventsRequest says which events.
-type EventsRequest struct {
-	Camera string `query:"camera" maxLength:"26"`
-	Kind   string `query:"kind" maxLength:"64"`
-	Within
-	AtMost
-}
-
-// Events answers GET /api/events, newest first.
-func (a *API) Events(ctx context.Context, in *EventsRequest) (*Body[[]Event], error) {
-	id, err := optionalID(in.Camera)
-	if err != nil {
-		return nil, err
-	}
-	limit := in.or(1000)
-	all, err := each(ctx, id, func(camera store.ID) ([]store.Event, error) {
-		return a.nvr.Events(ctx, store.EventQuery{Camera: camera, Kind: in.Kind, From: in.From, To: in.To, Limit: limit})
-	})
-	if err != nil {
-		return nil, err
-	}
-	if caller.From(ctx).Role < caller.Owner {
-		all = slices.DeleteFunc(all, func(e store.Event) bool { return slices.Contains(e.Labels, auth.EventLabel) })
-	}
-	slices.SortStableFunc(all, func(x, y store.Event) int { return y.Start.Compare(x.Start) })
-	return answer(list(all[:min(len(all), limit)], event)), nil
-}
-
-func event(e store.Event) Event {
-	shown := Event{
-		ID: e.ID.String(), Camera: idOrNull(e.Camera), Kind: e.Kind, Start: e.Start, End: orNull(e.End), Source: e.Source, Labels: words(e.Labels),
-	}
-	_ = json.Unmarshal(e.Data, &shown.Data) // the index holds an object or nothing
-	return shown
 }
 
 // TimelineRequest says which part of which camera.
