@@ -143,7 +143,7 @@ func (n *NVR) ChangeCamera(ctx context.Context, actor store.Actor, id store.ID, 
 	if err := n.note(ctx, actor, "camera.change", store.Access{Camera: id, Detail: c.words()}); err != nil {
 		return CameraStatus{}, err
 	}
-	reconnect := false
+	reconnect, sub := false, false
 	row, err := n.db.UpdateCamera(ctx, id, func(row *store.Camera) error {
 		before := *row
 		if err := n.apply(row, c); err != nil {
@@ -151,6 +151,7 @@ func (n *NVR) ChangeCamera(ctx context.Context, actor store.Actor, id store.ID, 
 		}
 		reconnect = before.URL != row.URL || !slices.Equal(before.Secret, row.Secret) || !slices.Equal(before.Pin, row.Pin) ||
 			before.Transport != row.Transport
+		sub = before.SubURL != row.SubURL
 		return nil
 	})
 	if err != nil {
@@ -170,6 +171,9 @@ func (n *NVR) ChangeCamera(ctx context.Context, actor store.Actor, id store.ID, 
 		if err := n.release(ctx, r, row); err != nil {
 			return CameraStatus{}, err
 		}
+	}
+	if sub {
+		r.sub.restart()
 	}
 	n.keeper.Wake()
 	n.log.InfoContext(ctx, "camera changed", "by", actor.Name, "camera", id.String(), "name", row.Name, "url", rtsp.Redact(row.URL), "mode", row.Mode)

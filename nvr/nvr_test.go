@@ -112,7 +112,13 @@ func lens(t *testing.T, password string) *agent.Agent {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := agent.Open(agent.Config{User: "cam", Password: password, Streams: []agent.Stream{{Path: "front", Source: source}}})
+	return startLens(t, agent.Config{User: "cam", Password: password, Streams: []agent.Stream{{Path: "front", Source: source}}})
+}
+
+// startLens runs a virtual camera until the test ends.
+func startLens(t *testing.T, cfg agent.Config) *agent.Agent {
+	t.Helper()
+	a, err := agent.Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,7 @@ type runner struct {
 	id   store.ID
 	hub  *hub.Hub
 	line *recorder.Line
+	sub  *substream
 
 	mu      sync.Mutex
 	row     store.Camera
@@ -71,7 +72,7 @@ func (n *NVR) addRunner(ctx context.Context, row store.Camera, offline store.ID,
 		return err
 	}
 	r := &runner{n: n, id: row.ID, row: row, device: device, offline: offline, isolation: isolation, stopped: make(chan struct{})}
-	r.hub = hub.New(hub.Config{OnAttention: r.attend})
+	r.hub, r.sub = hub.New(hub.Config{OnAttention: r.attend}), newSubstream(r)
 	r.line = n.recorder.Add(recorder.LineConfig{Camera: row.ID, Hub: r.hub, Settings: settings, Pull: r.pull, OnEndless: r.reconnect})
 	n.mu.Lock()
 	n.runners[row.ID] = r
@@ -167,7 +168,9 @@ func (r *runner) run(ctx context.Context) {
 			continue
 		}
 		cam, err := r.connect(cancel)
+		var sub sync.WaitGroup
 		if err == nil {
+			sub.Go(func() { r.sub.run(connection) })
 			err = cam.Run(connection, r.hub.Publish)
 		}
 		if connection.Err() == nil {
@@ -176,6 +179,7 @@ func (r *runner) run(ctx context.Context) {
 			<-connection.Done()
 		}
 		cancel()
+		sub.Wait()
 		r.mu.Lock()
 		removed := r.removed
 		r.mu.Unlock()
@@ -193,26 +197,44 @@ func (r *runner) connect(cancel context.CancelFunc) (*camera.Camera, error) {
 	if r.removed {
 		cancel()
 	}
-	address, err := url.Parse(r.row.URL)
-	if err != nil {
-		return nil, errors.New("the stored address is no URL")
-	}
-	account, err := r.n.credentials(r.row)
-	if err != nil {
+	cfg, err := r.config(r.row, r.row.URL)
+	if errors.Is(err, errSecret) {
 		r.setHistory(camera.State{Phase: camera.Unusable, Since: r.n.clock.Now(), Detail: lostSecret})
 		r.line.Connection(store.GapRefused, lostSecret)
+	}
+	if err != nil {
 		return nil, err
 	}
-	cfg := camera.Config{
-		Name: r.row.Name, URL: address, User: account.User, Password: account.Password, Pin: r.row.Pin,
-		Transport: r.row.Transport, AllowTLS12: r.row.AllowTLS12, OnState: r.onState, Now: r.n.clock.Now, Log: r.n.log,
-	}
+	cfg.OnState = r.onState
 	if r.row.Trust == store.TrustPaired {
-		cfg.Mutual, cfg.Before = r.mutual(), r.sync
+		cfg.Before = r.sync
 	}
 	r.camera = camera.New(cfg)
 	r.camera.SetEager(r.eager)
 	return r.camera, nil
+}
+
+// errSecret says that a stored password does not open.
+var errSecret = errors.New("the stored password does not open")
+
+// config says how one of a camera's streams is reached, and how it has to prove itself.
+func (r *runner) config(row store.Camera, text string) (camera.Config, error) {
+	address, err := url.Parse(text)
+	if err != nil {
+		return camera.Config{}, errors.New("the stored address is no URL")
+	}
+	account, err := r.n.credentials(row)
+	if err != nil {
+		return camera.Config{}, fmt.Errorf("%w: %w", errSecret, err)
+	}
+	cfg := camera.Config{
+		Name: row.Name, URL: address, User: account.User, Password: account.Password, Pin: row.Pin,
+		Transport: row.Transport, AllowTLS12: row.AllowTLS12, Now: r.n.clock.Now, Log: r.n.log,
+	}
+	if row.Trust == store.TrustPaired {
+		cfg.Mutual = r.mutual()
+	}
+	return cfg, nil
 }
 
 const lostSecret = "The stored password of this camera does not open with the key of this box (keys/box.key). Enter it again, or put the key back from a backup."
@@ -271,6 +293,7 @@ func (r *runner) pull() {
 	if cam != nil {
 		cam.Pull()
 	}
+	r.sub.pull()
 }
 
 // reconnect ends the connection; run makes it anew with the row as it is then.
@@ -304,6 +327,7 @@ func (r *runner) stop(ctx context.Context) error {
 	}
 	err := r.line.Close(ctx, "")
 	r.hub.Close()
+	r.sub.hub.Close()
 	return err
 }
 
@@ -324,6 +348,7 @@ func (r *runner) onState(s camera.State) {
 	if s.Phase == camera.Doubted && !r.revoked() {
 		r.n.suspect(suspicion{r, "identity", s.Detail, s.Presented})
 	}
+	r.sub.mainStreams(s.Phase == camera.Streaming)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.setHistory(s)
@@ -390,9 +415,7 @@ func (r *runner) status() CameraStatus {
 	st := CameraStatus{Camera: row, Connection: Connection{Phase: "off", Since: row.Created, Trust: string(row.Trust)}}
 	st.Camera.Secret = nil
 	st.Pairing = pairing
-	if row.SubURL != "" {
-		st.Sub = &SubStream{URL: row.SubURL}
-	}
+	st.Sub = r.sub.status(row)
 	if account, err := r.n.credentials(row); err == nil {
 		st.User = account.User
 	} else {

@@ -34,7 +34,11 @@ type SubStream struct {
 	// Codec is that of the picture in FFmpeg's words, "" while unknown; Width, Height and FPS are 0 then.
 	Codec         string
 	Width, Height int
-	FPS           float64
+	FPS, Bitrate  float64
+	// Phase is one word, as camera.Phase has them; off while nobody wants it. Detail is a sentence for a person.
+	Phase  string
+	Since  time.Time
+	Detail string
 }
 
 // Connection is the state of the line to a camera.

@@ -15,6 +15,9 @@ const DefaultReaderBytes = 8 << 20
 // ErrClosed is returned by Next when the reader or its hub was closed and nothing is queued. Stop reading.
 var ErrClosed = errors.New("hub: closed")
 
+// ErrInterrupted is returned by Next after Interrupt. The reader can be read on.
+var ErrInterrupted = errors.New("hub: interrupted")
+
 // ReaderConfig describes a reader. The zero value is a reader of everything from now on, to be polled.
 type ReaderConfig struct {
 	// Live says that a person is waiting: Next is woken at each frame, the hub's OnAttention counts this
@@ -54,6 +57,8 @@ type Reader struct {
 	lost    bool          // waiting because frames were lost
 	drops   Drops
 	closed  bool
+	// interrupted makes Next return.
+	interrupted bool
 }
 
 // prime queues what the cache has. Only Subscribe calls it, before the reader is shared.
@@ -138,11 +143,16 @@ func (r *Reader) Drain(dst []*frame.Frame) []*frame.Frame {
 	return dst
 }
 
-// Next waits for a frame. It returns ErrClosed after the end and the context's error when that is done. Only
+// Next waits for a frame. It returns ErrClosed after the end, ErrInterrupted after Interrupt, and the context's error when that is done. Only
 // live readers are woken; MUST NOT be called on others.
 func (r *Reader) Next(ctx context.Context) (*frame.Frame, error) {
 	for {
 		r.mu.Lock()
+		if r.interrupted {
+			r.interrupted = false
+			r.mu.Unlock()
+			return nil, ErrInterrupted
+		}
 		if r.queue.n > 0 {
 			f := r.queue.pop()
 			r.mu.Unlock()
@@ -190,4 +200,12 @@ func (r *Reader) Close() {
 	if listed && r.config.Live {
 		r.hub.attend(-1)
 	}
+}
+
+// Interrupt makes Next return ErrInterrupted, the one that waits or the next one. It may be called from any goroutine.
+func (r *Reader) Interrupt() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.interrupted = true
+	r.signal()
 }

@@ -46,15 +46,25 @@ type Message struct {
 	Key bool
 	// Wall is when the first frame of a part was captured; for an init segment, that of the part to follow.
 	Wall time.Time
+	// Quality says which of a camera's streams an init segment is of, where the source has more than one.
+	Quality string
 	// Data begins with Config.Headroom bytes of no meaning, then comes the init segment or part. It belongs to
 	// the viewer and is good until Next is called again.
 	Data []byte
 }
 
+// Source gives a viewer frames, as a live hub.Reader that begins with a key frame does: so does each new frame.Stream.
+type Source interface {
+	Next(ctx context.Context) (*frame.Frame, error)
+	Drain(dst []*frame.Frame) []*frame.Frame
+	Dropped() hub.Drops
+	Close()
+}
+
 // Viewer is one who watches. One goroutine calls Next; Close may be called from any.
 type Viewer struct {
 	config Config
-	reader *hub.Reader
+	source Source
 	out    bytes.Buffer
 
 	muxer  *segment.Muxer
@@ -71,11 +81,14 @@ func New(h *hub.Hub, c Config) *Viewer {
 	if c.QueueBytes <= 0 {
 		c.QueueBytes = DefaultQueueBytes
 	}
-	return &Viewer{
-		config: c,
-		reader: h.Subscribe(hub.ReaderConfig{Live: true, KeyFirst: true, MaxBytes: c.QueueBytes}),
-	}
+	return From(h.Subscribe(hub.ReaderConfig{Live: true, KeyFirst: true, MaxBytes: c.QueueBytes}), c)
 }
+
+// From makes a viewer of a source, which it closes. Config.QueueBytes is the source's business. The caller closes the viewer.
+func From(s Source, c Config) *Viewer { return &Viewer{config: c, source: s} }
+
+// Stream is that of the init segment that Next gave last; nil before.
+func (v *Viewer) Stream() *frame.Stream { return v.stream }
 
 // Next waits for something to send. It returns hub.ErrClosed after the end of the viewer or the hub, the context's
 // error when that is done, and an error for a stream that does not fit into MP4. After an error the viewer is of
@@ -86,11 +99,11 @@ func (v *Viewer) Next(ctx context.Context) (Message, error) {
 			v.frames, v.ahead = v.ahead, v.frames
 		}
 		if len(v.frames) == 0 || !v.ready() {
-			f, err := v.reader.Next(ctx)
+			f, err := v.source.Next(ctx)
 			if err != nil {
 				return Message{}, err
 			}
-			v.frames = v.reader.Drain(append(v.frames, f))
+			v.frames = v.source.Drain(append(v.frames, f))
 		}
 		v.split()
 		first := v.frames[0]
@@ -183,7 +196,7 @@ func (v *Viewer) clearOut() {
 }
 
 // Dropped tells what the viewer lost for being slow.
-func (v *Viewer) Dropped() hub.Drops { return v.reader.Dropped() }
+func (v *Viewer) Dropped() hub.Drops { return v.source.Dropped() }
 
 // Close ends the viewer, a waiting Next included. Closing twice is harmless.
-func (v *Viewer) Close() { v.reader.Close() }
+func (v *Viewer) Close() { v.source.Close() }

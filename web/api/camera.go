@@ -53,6 +53,8 @@ type SubStream struct {
 	Width  int     `json:"width"`
 	Height int     `json:"height"`
 	FPS    float64 `json:"fps"`
+	Phase  string  `json:"phase" doc:"As that of a camera; off while nobody wants it"`
+	Detail string  `json:"detail" doc:"Why it is not streaming although somebody wants it; viewers get the main stream then"`
 }
 
 // Controls says what a camera was found to be able to do.
@@ -75,7 +77,7 @@ func subStream(s *nvr.SubStream) *SubStream {
 	if s == nil {
 		return nil
 	}
-	return &SubStream{URL: rtsp.Redact(s.URL), Codec: s.Codec, Width: s.Width, Height: s.Height, FPS: s.FPS}
+	return &SubStream{URL: rtsp.Redact(s.URL), Codec: s.Codec, Width: s.Width, Height: s.Height, FPS: s.FPS, Phase: s.Phase, Detail: s.Detail}
 }
 
 // CameraState is the state of the line to a camera.
