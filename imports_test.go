@@ -41,9 +41,15 @@ var fences = map[string][]string{
 	"github.com/caddyserver/certmagic": {"web/tls"},
 	"github.com/grandcat/zeroconf":     {"camera/discovery"},
 	"github.com/miekg/dns":             {"camera/discovery", "test"},
+	"github.com/pion/webrtc":           {"nvr/webrtc"},
+	"github.com/pion/ice":              {"nvr/webrtc"},
+	"github.com/pion/dtls":             {"nvr/webrtc"},
+	"github.com/pion/sdp":              {"nvr/webrtc"},
+	"github.com/pion/interceptor":      {"nvr/webrtc"},
 	"github.com/pquerna/otp":           {"auth"},
 	"github.com/go-webauthn":           {"auth"},
 	"github.com/alecthomas/kong":       {""},
+	"github.com/hanwen/go-fuse":        {"test/faulty"},
 }
 
 // TestImports parses every file itself: a test that asked `go list` would be stale in Go's test cache.
