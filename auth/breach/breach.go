@@ -8,13 +8,9 @@
 package breach
 
 import (
-	"bufio"
-	"bytes"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/binary"
-	"errors"
-	"io"
 	"math/bits"
 	"slices"
 )
@@ -59,29 +55,6 @@ func known(set []byte, words []string) bool {
 	return false
 }
 
-// Encode writes the set of words. Words that fall on the same number are one.
-func Encode(w io.Writer, words []string) error {
-	if len(words) == 0 || uint64(len(words)) > 1<<31 {
-		return errors.New("a set needs at least one word, and has room for 2^31")
-	}
-	count := uint32(len(words))
-	numbers := make([]uint64, count)
-	for i, word := range words {
-		numbers[i] = number(word, count)
-	}
-	slices.Sort(numbers)
-	var out writer
-	var before uint64
-	for _, n := range numbers { // a step of zero stands for a word that fell on another one, so that count stays true
-		out.step(n - before)
-		before = n
-	}
-	buffered := bufio.NewWriter(w)
-	binary.Write(buffered, binary.BigEndian, count)
-	buffered.Write(out.close())
-	return buffered.Flush()
-}
-
 // number is where a word stands among count<<rice places.
 func number(word string, count uint32) uint64 {
 	sum := sha256.Sum256([]byte(word))
@@ -116,35 +89,4 @@ func (r *reader) next() byte {
 		r.bytes, r.bit = r.bytes[1:], 0
 	}
 	return b
-}
-
-type writer struct {
-	out  bytes.Buffer
-	last byte
-	bit  uint
-}
-
-func (w *writer) step(n uint64) {
-	for range n >> rice {
-		w.put(0)
-	}
-	w.put(1)
-	for i := rice - 1; i >= 0; i-- {
-		w.put(byte(n >> i & 1))
-	}
-}
-
-func (w *writer) put(b byte) {
-	w.last |= b << (7 - w.bit)
-	if w.bit++; w.bit == 8 {
-		w.out.WriteByte(w.last)
-		w.last, w.bit = 0, 0
-	}
-}
-
-func (w *writer) close() []byte {
-	if w.bit > 0 {
-		w.out.WriteByte(w.last)
-	}
-	return w.out.Bytes()
 }

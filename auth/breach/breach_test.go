@@ -73,7 +73,7 @@ func TestEncode(t *testing.T) {
 		words = append(words, fmt.Sprintf("word number %d", i))
 	}
 	var set bytes.Buffer
-	if err := Encode(&set, words); err != nil {
+	if err := encode(&set, words); err != nil {
 		t.Fatal(err)
 	}
 	for _, word := range words {
@@ -81,7 +81,7 @@ func TestEncode(t *testing.T) {
 			t.Fatalf("%s was lost", word)
 		}
 	}
-	if err := Encode(&set, nil); err == nil {
+	if err := encode(&set, nil); err == nil {
 		t.Error("an empty set was made")
 	}
 	for cut := range 40 { // a set that was cut off ends
