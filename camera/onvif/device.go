@@ -36,7 +36,9 @@ func (c *Client) measureClock(ctx context.Context) error {
 	anonymous.cfg.User, anonymous.cfg.Password = "", ""
 	const operation = "GetSystemDateAndTime"
 	sent := c.cfg.Now()
-	status, header, data, err := anonymous.post(ctx, c.services[nsDevice], nsDevice+"/"+operation, `<`+operation+` xmlns="`+nsDevice+`"/>`)
+	status, header, data, err := anonymous.post(ctx, request{
+		path: c.services[nsDevice], action: nsDevice + "/" + operation, operation: operation, body: `<` + operation + ` xmlns="` + nsDevice + `"/>`,
+	})
 	if err != nil {
 		return err
 	}
@@ -93,8 +95,17 @@ func (c *Client) findServices(ctx context.Context) error {
 	if n, err = c.call(ctx, nsDevice, "GetCapabilities", "<Category>All</Category>"); err != nil {
 		return err
 	}
-	c.addService(nsMedia, n.child("Capabilities", "Media", "XAddr").text)
+	c.addCapabilities(n.child("Capabilities"))
 	return nil
+}
+
+// addCapabilities reads what GetCapabilities says.
+func (c *Client) addCapabilities(n *node) {
+	for element, namespace := range map[string]string{"Media": nsMedia, "Events": nsEvents, "PTZ": nsPTZ, "Imaging": nsImaging} {
+		if c.services[namespace] == "" {
+			c.addService(namespace, n.child(element, "XAddr").text)
+		}
+	}
 }
 
 func (c *Client) addService(namespace, xaddr string) {

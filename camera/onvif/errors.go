@@ -41,7 +41,11 @@ type ErrNotOffered struct {
 }
 
 func (e ErrNotOffered) Error() string {
-	return "The camera does not offer the ONVIF service that " + e.Operation + " belongs to. Enter its rtsp:// address."
+	text := "The camera does not offer the ONVIF service that " + e.Operation + " belongs to."
+	if aboutStreams(e.Operation) {
+		text += " Enter its rtsp:// address."
+	}
+	return text
 }
 
 // ErrNoStream says that none of the camera's profiles can be recorded.
@@ -70,7 +74,16 @@ func (e ErrFault) Error() string {
 	if e.Reason != "" {
 		what += ": " + e.Reason
 	}
-	return fmt.Sprintf("The camera refuses %s over ONVIF (%s). Check the account's rights in the camera's settings, or enter its rtsp:// address.", e.Operation, what)
+	advice := "Check the account's rights in the camera's settings"
+	if aboutStreams(e.Operation) {
+		advice += ", or enter its rtsp:// address"
+	}
+	return fmt.Sprintf("The camera refuses %s over ONVIF (%s). %s.", e.Operation, what, advice)
+}
+
+// aboutStreams reports whether an rtsp:// address makes an operation needless.
+func aboutStreams(operation string) bool {
+	return slices.Contains([]string{"GetServices", "GetCapabilities", "GetProfiles", "GetStreamUri"}, operation)
 }
 
 func (e ErrFault) is(codes ...string) bool {
@@ -102,6 +115,7 @@ func readFault(operation string, n *node) ErrFault {
 func (c *Client) dialError(ctx context.Context, err error) error {
 	var (
 		pin    rtsp.ErrPin
+		who    rtsp.ErrIdentity
 		dns    *net.DNSError
 		header tls.RecordHeaderError
 		alert  tls.AlertError
@@ -111,6 +125,8 @@ func (c *Client) dialError(ctx context.Context, err error) error {
 	switch {
 	case errors.As(err, &pin):
 		return pin
+	case errors.As(err, &who):
+		return who
 	case errors.Is(ctx.Err(), context.Canceled):
 		return ctx.Err()
 	case errors.As(err, &dns):

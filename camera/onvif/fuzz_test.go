@@ -2,8 +2,10 @@ package onvif
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
+	"time"
 )
 
 // FuzzParse is attack case 58 of docs/attacks.md.
@@ -31,6 +33,42 @@ func FuzzParse(f *testing.F) {
 		}
 		readFault("X", root)
 		utc(root)
+	})
+}
+
+// FuzzNotifications: whatever a camera says it noticed stays small and clean, and what it wants told back is one element with nothing after it.
+func FuzzNotifications(f *testing.F) {
+	f.Add([]byte(`<P><NotificationMessage><Topic>tns1:RuleEngine/CellMotionDetector/Motion</Topic><Message><Message UtcTime="2026-01-01T00:00:00Z" PropertyOperation="Changed"><Source><SimpleItem Name="a" Value="b"/></Source><Data><SimpleItem Name="IsMotion" Value="true"/></Data></Message></Message></NotificationMessage></P>`))
+	f.Add([]byte(`<P><NotificationMessage><Topic>a:b/c:d</Topic><Message UtcTime="9999-01-01T00:00:00+14:00"><Data/></Message></NotificationMessage></P>`))
+	f.Add([]byte(`<P xmlns:x="y"><x:NotificationMessage x:a="&quot;"><Topic> / / </Topic></x:NotificationMessage></P>`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		root, err := parse(data)
+		if err != nil {
+			return
+		}
+		all := notifications(root, time.Hour)
+		if len(all) > pullMessages {
+			t.Errorf("%d notifications", len(all))
+		}
+		for _, n := range all {
+			if n.Topic == "" || len(n.Topic) > maxTopic || len(n.Data) > maxItems || strings.ContainsAny(n.Topic+n.Source, "<>\n\x00") {
+				t.Errorf("%+v", n)
+			}
+			if s, ok := n.Signal(); ok && (s.Kind == "" || s.Key == "" || s.Moment && !s.On) {
+				t.Errorf("%+v means %+v", n, s)
+			}
+		}
+		var b strings.Builder
+		root.write(&b, true)
+		again, err := parse([]byte(b.String()))
+		if errors.Is(err, errBounds) {
+			return
+		}
+		if err != nil || again.name.Local != root.name.Local || len(again.children) != len(root.children) {
+			t.Errorf("%q became %q: %v", data, b.String(), err)
+		}
+		axes(root)
+		resolution(root, root)
 	})
 }
 

@@ -22,6 +22,9 @@ type Profile struct {
 	Codec         string
 	Width, Height int
 	FPS           float64
+	// PanTilt and Zoom say whether it can be moved.
+	PanTilt, Zoom bool
+	encoder       string // token of its configuration
 	media2        bool
 }
 
@@ -33,6 +36,8 @@ type Streams struct {
 	// Sub is the zero Profile and SubURL nil where there is only one stream.
 	Sub    Profile
 	SubURL *url.URL
+	// Moves is the profile by which the lens of Main can be moved; the zero Profile where it cannot.
+	Moves Profile
 }
 
 // Profiles lists the camera's profiles: by Media 2, which knows H.265, else by Media 1.
@@ -61,15 +66,17 @@ func (c *Client) Profiles(ctx context.Context) ([]Profile, error) {
 // profiles reads the answer of either media service.
 func profiles(n *node, media2 bool) (out []Profile) {
 	for _, p := range n.all("Profiles") {
-		source, encoder := p.child("VideoSourceConfiguration"), p.child("VideoEncoderConfiguration")
+		source, encoder, ptz := p.child("VideoSourceConfiguration"), p.child("VideoEncoderConfiguration"), p.child("PTZConfiguration")
 		if media2 {
-			source, encoder = p.child("Configurations", "VideoSource"), p.child("Configurations", "VideoEncoder")
+			source, encoder, ptz = p.child("Configurations", "VideoSource"), p.child("Configurations", "VideoEncoder"), p.child("Configurations", "PTZ")
 		}
 		size := encoder.child("Resolution")
 		found := Profile{
 			Token: p.attr("token"), Name: short(p.child("Name").text), Source: source.child("SourceToken").text, Codec: codec(encoder.child("Encoding").text),
-			Width: number(size.child("Width").text), Height: number(size.child("Height").text), media2: media2,
+			Width: number(size.child("Width").text), Height: number(size.child("Height").text),
+			encoder: encoder.attr("token"), media2: media2,
 		}
+		found.PanTilt, found.Zoom = axes(ptz)
 		if fps, err := strconv.ParseFloat(encoder.child("RateControl", "FrameRateLimit").text, 64); err == nil && fps > 0 && fps < 1000 {
 			found.FPS = fps
 		}
@@ -78,6 +85,19 @@ func profiles(n *node, media2 bool) (out []Profile) {
 		}
 	}
 	return out
+}
+
+// axes says what can be moved: what has a space for continuous movement, or all where the camera names none.
+func axes(ptz *node) (panTilt, zoom bool) {
+	if ptz.attr("token") == "" {
+		return false, false
+	}
+	panTilt = ptz.child("DefaultContinuousPanTiltVelocitySpace").text != ""
+	zoom = ptz.child("DefaultContinuousZoomVelocitySpace").text != ""
+	if !panTilt && !zoom {
+		return true, true
+	}
+	return panTilt, zoom
 }
 
 // codec gives a name one spelling: Media 2 takes those of IANA, cameras what they like.
@@ -109,7 +129,7 @@ func (c *Client) Streams(ctx context.Context) (Streams, error) {
 	if err != nil {
 		return Streams{}, err
 	}
-	s := Streams{Main: main}
+	s := Streams{Main: main, Moves: moves(all, main)}
 	if s.MainURL, err = c.streamURL(ctx, main); err != nil {
 		return Streams{}, err
 	}
@@ -155,6 +175,19 @@ func choose(all []Profile) (main, sub Profile, err error) {
 		}
 	}
 	return main, sub, nil
+}
+
+// moves is the profile that moves the lens of main: its own before that of others.
+func moves(all []Profile, main Profile) Profile {
+	if main.PanTilt || main.Zoom {
+		return main
+	}
+	for _, p := range all {
+		if p.Source == main.Source && p.Token != "" && (p.PanTilt || p.Zoom) {
+			return p
+		}
+	}
+	return Profile{}
 }
 
 // streamURL asks for the address of a profile. Over https:// it asks for RTSPS first.

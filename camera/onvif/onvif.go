@@ -1,10 +1,12 @@
-// Package onvif asks a camera over ONVIF what it is and where its streams are.
+// Package onvif speaks with a camera over ONVIF: what it is, where its streams are, what it notices, where it looks, and which
+// certificate it shows.
 //
 // Its nouns: Client, one camera's ONVIF services; Config, what is needed for it; Info, Profile and Streams, what the camera
-// says of itself. It owns the SOAP 1.2 dialogue: the clock offset that signing needs, WS-UsernameToken and HTTP digest, the bounds
-// on what a camera may answer, and the rule that nothing is ever asked of another host than the one a person named.
+// says of itself; Notification and Signal, what it notices; Enrolment, the certificates that were put on it. It owns the SOAP 1.2
+// dialogue: the clock offset that signing needs, WS-UsernameToken and HTTP digest, the bounds on what a camera may answer, and the
+// rule that nothing is ever asked of another host than the one a person named.
 // It never sends a password, not even over TLS: only digests, and over TLS only after the camera's key was verified. It never
-// follows a redirect, resolves an entity or stores anything.
+// follows a redirect, resolves an entity or stores anything, and it decides about no event and no trust: package nvr does.
 package onvif
 
 import (
@@ -30,9 +32,13 @@ const DevicePath = "/onvif/device_service"
 
 // The namespaces of the services (ONVIF Core, 8.1.2).
 const (
-	nsDevice = "http://www.onvif.org/ver10/device/wsdl"
-	nsMedia  = "http://www.onvif.org/ver10/media/wsdl"
-	nsMedia2 = "http://www.onvif.org/ver20/media/wsdl"
+	nsDevice   = "http://www.onvif.org/ver10/device/wsdl"
+	nsMedia    = "http://www.onvif.org/ver10/media/wsdl"
+	nsMedia2   = "http://www.onvif.org/ver20/media/wsdl"
+	nsEvents   = "http://www.onvif.org/ver10/events/wsdl"
+	nsPTZ      = "http://www.onvif.org/ver20/ptz/wsdl"
+	nsImaging  = "http://www.onvif.org/ver20/imaging/wsdl"
+	nsSecurity = "http://www.onvif.org/ver10/advancedsecurity/wsdl"
 )
 
 // Config says which camera. URL is required; the zero value of the rest works.
@@ -44,6 +50,10 @@ type Config struct {
 	// Pin is SHA-256 of the SubjectPublicKeyInfo that the camera has to present over https://. With none, its certificate has to be
 	// valid for the host by the system's roots; otherwise rtsp.ErrPin holds the fingerprint for a person to confirm, and nothing was sent.
 	Pin []byte
+	// Mutual, when not nil, is the client's side of mutual TLS with an enrolled camera. Its VerifyConnection takes the place of Pin and of
+	// the system's roots and MUST NOT be nil; it is called on every connection, and its error comes back inside of an rtsp.ErrIdentity.
+	// Only for https://.
+	Mutual *tls.Config
 	// Timeout bounds each request with its answer: 8 s when zero.
 	Timeout time.Duration
 	// Now is time.Now and Rand crypto/rand.Reader when nil.
@@ -105,6 +115,17 @@ func (c *Client) ClockOffset() time.Duration { return c.offset }
 
 // tls checks the camera's key before the first byte of a request. There is no session cache, so no handshake is resumed past it.
 func (cfg Config) tls() *tls.Config {
+	if cfg.Mutual != nil {
+		mutual := cfg.Mutual.Clone()
+		mutual.ServerName, mutual.InsecureSkipVerify, mutual.ClientSessionCache = cfg.URL.Hostname(), true, nil
+		mutual.VerifyConnection = func(state tls.ConnectionState) error {
+			if err := cfg.Mutual.VerifyConnection(state); err != nil {
+				return rtsp.ErrIdentity{Err: err}
+			}
+			return nil
+		}
+		return mutual
+	}
 	return &tls.Config{
 		ServerName:         cfg.URL.Hostname(),
 		MinVersion:         tls.VersionTLS13,

@@ -9,32 +9,44 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"cardea/camera/rtsp"
 )
 
 const (
 	envelopeHead = `<?xml version="1.0" encoding="UTF-8"?><s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Header>`
-	nsSecurity   = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-"
+	nsWSSecurity = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-"
 	digestType   = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordDigest"
 	base64Type   = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary"
 )
 
-// call asks one thing of the service of a namespace: body is the element of the request, without a namespace prefix of ours.
+// request is one question to a camera.
+type request struct {
+	path, action, operation string
+	// body is the element of the request; headers are further blocks for the envelope's header.
+	body, headers string
+	// patience is how long the camera may take on purpose, beside Config.Timeout.
+	patience time.Duration
+}
+
+// call asks one thing of the service of a namespace: body is what stands in the element of the request, without a prefix of ours.
 func (c *Client) call(ctx context.Context, namespace, operation, body string) (*node, error) {
 	path, ok := c.services[namespace]
 	if !ok {
 		return nil, ErrNotOffered{Operation: operation}
 	}
-	request := `<` + operation + ` xmlns="` + namespace + `" xmlns:tt="http://www.onvif.org/ver10/schema">` + body + `</` + operation + `>`
-	return c.ask(ctx, path, namespace+"/"+operation, operation, request)
+	return c.ask(ctx, request{
+		path: path, action: namespace + "/" + operation, operation: operation,
+		body: `<` + operation + ` xmlns="` + namespace + `" xmlns:tt="http://www.onvif.org/ver10/schema">` + body + `</` + operation + `>`,
+	})
 }
 
 // ask posts a request, by HTTP digest where the camera wants that, and gives the first element of the answer's body.
-func (c *Client) ask(ctx context.Context, path, action, operation, request string) (*node, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+func (c *Client) ask(ctx context.Context, q request) (*node, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout+q.patience)
 	defer cancel()
-	status, header, data, err := c.post(ctx, path, action, request)
+	status, header, data, err := c.post(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -44,12 +56,12 @@ func (c *Client) ask(ctx context.Context, path, action, operation, request strin
 			c.mu.Lock()
 			c.digest = fresh
 			c.mu.Unlock()
-			if status, _, data, err = c.post(ctx, path, action, request); err != nil {
+			if status, _, data, err = c.post(ctx, q); err != nil {
 				return nil, err
 			}
 		}
 	}
-	return c.answer(status, operation, data)
+	return c.answer(status, q.operation, data)
 }
 
 // answer takes the envelope off.
@@ -83,8 +95,8 @@ func (c *Client) answer(status int, operation string, data []byte) (*node, error
 }
 
 // post sends one request. Where HTTP digest is in use the header of WS-Security stays away: cameras that want the one may refuse the other.
-func (c *Client) post(ctx context.Context, path, action, request string) (int, http.Header, []byte, error) {
-	at, err := url.Parse(c.cfg.URL.Scheme + "://" + c.cfg.URL.Host + path)
+func (c *Client) post(ctx context.Context, q request) (int, http.Header, []byte, error) {
+	at, err := url.Parse(c.cfg.URL.Scheme + "://" + c.cfg.URL.Host + q.path)
 	if err != nil {
 		return 0, nil, nil, ErrAnswer{Reason: "it names a service at an address that is none"}
 	}
@@ -105,12 +117,12 @@ func (c *Client) post(ctx context.Context, path, action, request string) (int, h
 			return 0, nil, nil, err
 		}
 	}
-	envelope := envelopeHead + security + `</s:Header><s:Body>` + request + `</s:Body></s:Envelope>`
+	envelope := envelopeHead + security + q.headers + `</s:Header><s:Body>` + q.body + `</s:Body></s:Envelope>`
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, at.String(), strings.NewReader(envelope))
 	if err != nil {
 		return 0, nil, nil, ErrAnswer{Reason: "it names a service at an address that is none"}
 	}
-	req.Header.Set("Content-Type", `application/soap+xml; charset=utf-8; action="`+action+`"`)
+	req.Header.Set("Content-Type", `application/soap+xml; charset=utf-8; action="`+q.action+`"`)
 	req.Header.Set("User-Agent", "Cardea")
 	if authorization != "" {
 		req.Header.Set("Authorization", authorization)
@@ -138,7 +150,7 @@ func (c *Client) usernameToken() (string, error) {
 	sum := sha1.New() // the profile knows nothing else
 	sum.Write(nonce)
 	sum.Write([]byte(created + c.cfg.Password))
-	return `<wsse:Security xmlns:wsse="` + nsSecurity + `secext-1.0.xsd" xmlns:wsu="` + nsSecurity + `utility-1.0.xsd" s:mustUnderstand="1"><wsse:UsernameToken>` +
+	return `<wsse:Security xmlns:wsse="` + nsWSSecurity + `secext-1.0.xsd" xmlns:wsu="` + nsWSSecurity + `utility-1.0.xsd" s:mustUnderstand="1"><wsse:UsernameToken>` +
 		`<wsse:Username>` + esc(c.cfg.User) + `</wsse:Username>` +
 		`<wsse:Password Type="` + digestType + `">` + base64.StdEncoding.EncodeToString(sum.Sum(nil)) + `</wsse:Password>` +
 		`<wsse:Nonce EncodingType="` + base64Type + `">` + base64.StdEncoding.EncodeToString(nonce) + `</wsse:Nonce>` +

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"bytes"
 	"crypto/md5"
 	"crypto/sha1"
 	"encoding/base64"
@@ -9,7 +8,6 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"regexp"
 	"strings"
@@ -19,52 +17,65 @@ import (
 // tolerance is how far a token's time may be from the device's clock (WS-Security UsernameToken Profile 1.0 recommends five minutes).
 const tolerance = 5 * time.Minute
 
+// element is a piece of XML.
+type element struct {
+	XMLName  xml.Name
+	Attrs    []xml.Attr `xml:",any,attr"`
+	Text     string     `xml:",chardata"`
+	Children []element  `xml:",any"`
+}
+
+// first finds the first element below e, at any depth, by its local name; an empty one where there is none.
+func (e *element) first(name string) *element {
+	for i := range e.Children {
+		c := &e.Children[i]
+		if c.XMLName.Local == name {
+			return c
+		}
+		if found := c.first(name); found.XMLName.Local != "" {
+			return found
+		}
+	}
+	return &element{}
+}
+
+// text is that of the first element with a name.
+func (e *element) text(name string) string { return strings.TrimSpace(e.first(name).Text) }
+
+func (e *element) attr(name string) string {
+	for _, a := range e.Attrs {
+		if a.Name.Local == name {
+			return a.Value
+		}
+	}
+	return ""
+}
+
 // query is a request as a device sees it.
 type query struct {
+	element
 	namespace, operation           string
 	user, password, nonce, created string
-	profile, protocol              string
+	profile                        string
+	header                         element
+	path                           string
+	done                           <-chan struct{} // closed when the client is gone
 }
 
 // read takes what matters out of an envelope.
 func read(body []byte) (q query, err error) {
-	dec := xml.NewDecoder(bytes.NewReader(body))
-	depth, inside, text := 0, false, ""
-	for {
-		token, err := dec.Token()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return q, err
-		}
-		switch token := token.(type) {
-		case xml.StartElement:
-			depth++
-			if inside && depth == 3 && q.operation == "" {
-				q.namespace, q.operation = token.Name.Space, token.Name.Local
-			}
-			inside = inside || depth == 2 && token.Name.Local == "Body"
-			text = ""
-		case xml.CharData:
-			text += string(token)
-		case xml.EndElement:
-			depth--
-			value := strings.TrimSpace(text)
-			switch token.Name.Local {
-			case "Username":
-				q.user = value
-			case "Password":
-				q.password = value
-			case "Nonce":
-				q.nonce = value
-			case "Created":
-				q.created = value
-			case "ProfileToken":
-				q.profile = value
-			case "Protocol":
-				q.protocol = value
-			}
+	var envelope element
+	if err := xml.Unmarshal(body, &envelope); err != nil {
+		return q, err
+	}
+	for _, part := range envelope.Children {
+		switch {
+		case part.XMLName.Local == "Header":
+			q.header = part
+			q.user, q.password, q.nonce, q.created = part.text("Username"), part.text("Password"), part.text("Nonce"), part.text("Created")
+		case part.XMLName.Local == "Body" && len(part.Children) > 0:
+			q.element = part.Children[0]
+			q.namespace, q.operation, q.profile = q.XMLName.Space, q.XMLName.Local, q.text("ProfileToken")
 		}
 	}
 	if q.operation == "" {

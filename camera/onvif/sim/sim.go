@@ -1,13 +1,14 @@
 // Package sim is an ONVIF camera for tests: its services over HTTP or HTTPS, with the faults of real ones.
 //
-// Its nouns: Device, one simulated camera; Config, how it behaves; and Kind, whose habits it has. Its answers are held against ONVIF's
-// own interface definitions by foreign clients in package test. It has no streams of its own: Config says where they are. It is not
-// part of the product.
+// Its nouns: Device, one simulated camera; Config, how it behaves; Kind, whose habits it has; and Keystore, its keys and certificates, by which
+// any TLS server can be made one of the camera's. Its answers are held against ONVIF's own interface definitions by foreign clients
+// in package test. It has no streams of its own: Config says where they are. It is not part of the product.
 package sim
 
 import (
 	"crypto/tls"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -24,9 +25,10 @@ type Kind int
 const (
 	// Axis signs in by WS-UsernameToken and has Media 2.
 	Axis Kind = iota
-	// Hikvision wants HTTP digest, and names the address that it had behind another router.
+	// Hikvision wants HTTP digest, names the address that it had behind another router, and prolongs subscriptions by pulling only.
 	Hikvision
-	// Dahua has no Media 2, sends the faults of SOAP 1.1 with namespaces of its own, and puts the account into its stream's address.
+	// Dahua has no Media 2, sends the faults of SOAP 1.1 with namespaces of its own, puts the account into its stream's address, wants
+	// the end of a subscription by its own clock, answers each pull at once, and knows no Unsubscribe.
 	Dahua
 )
 
@@ -35,6 +37,7 @@ type Stream struct {
 	Token, Name, Codec string // Codec is H264, H265 or JPEG
 	Width, Height      int
 	URL                string // rtsp://
+	Secure             string // rtsps:// of the same; "" for none
 }
 
 // Config says how a device behaves. Streams is required.
@@ -46,6 +49,11 @@ type Config struct {
 	Streams []Stream
 	// TLS, when not nil, makes it HTTPS.
 	TLS *tls.Config
+	// Keystore, when not nil, gives it the Security service, and HTTPS on a port of its own beside, switched on or not as HTTPS says.
+	Keystore *Keystore
+	HTTPS    bool
+	// Still is the JPEG that it gives as its snapshot; a tiny one when nil.
+	Still []byte
 	// Tamper, when not nil, may answer in the device's place: it is true when it did.
 	Tamper func(w http.ResponseWriter, operation string) bool
 	Now    func() time.Time // time.Now when nil
@@ -58,9 +66,16 @@ type Device struct {
 	server *http.Server
 	done   chan struct{}
 
+	secure       net.Listener // HTTPS, with a keystore
+	secureServer *http.Server
+	secureDone   chan struct{}
+
 	mu    sync.Mutex
 	nonce string
 	seen  []Request
+	https bool
+	state state
+	subs  subscriptions
 }
 
 // Request is what a device was asked.
@@ -80,27 +95,72 @@ func Open(cfg Config) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Device{cfg: cfg, ln: ln, done: make(chan struct{}), nonce: "5b0f2e5d"}
+	if cfg.Still == nil {
+		cfg.Still = append([]byte{0xff, 0xd8, 0xff, 0xe0}, "a very small picture"...)
+	}
+	d := &Device{cfg: cfg, ln: ln, done: make(chan struct{}), nonce: "5b0f2e5d", https: cfg.HTTPS, state: newState(cfg.Streams)}
 	if cfg.TLS != nil {
 		ln = tls.NewListener(ln, cfg.TLS)
 	}
-	d.server = &http.Server{Handler: http.HandlerFunc(d.serve), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
-	go func() {
-		defer close(d.done)
-		_ = d.server.Serve(ln) // Close ends it
-	}()
+	serve := func(ln net.Listener, done chan struct{}) *http.Server {
+		s := &http.Server{Handler: http.HandlerFunc(d.serve), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
+		go func() {
+			defer close(done)
+			_ = s.Serve(ln) // Close ends it
+		}()
+		return s
+	}
+	if cfg.Keystore != nil {
+		if d.secure, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return nil, errors.Join(err, ln.Close())
+		}
+		d.secureDone = make(chan struct{})
+		d.secureServer = serve(tls.NewListener(gate{d.secure, d}, cfg.Keystore.TLS()), d.secureDone)
+	}
+	d.server = serve(ln, d.done)
 	return d, nil
+}
+
+// gate lets nobody in while HTTPS is switched off.
+type gate struct {
+	net.Listener
+	d *Device
+}
+
+func (g gate) Accept() (net.Conn, error) {
+	for {
+		conn, err := g.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		g.d.mu.Lock()
+		on := g.d.https
+		g.d.mu.Unlock()
+		if on {
+			return conn, nil
+		}
+		_ = conn.Close()
+	}
 }
 
 // Close ends the device and every connection to it.
 func (d *Device) Close() error {
 	err := d.server.Close()
 	<-d.done
+	if d.secureServer != nil {
+		err = errors.Join(err, d.secureServer.Close())
+		<-d.secureDone
+	}
 	return err
 }
 
 // URL is the address of the device service.
 func (d *Device) URL() string { return d.base() + "/onvif/device_service" }
+
+// SecureURL is the address of the device service over HTTPS; only with a keystore.
+func (d *Device) SecureURL() string {
+	return "https://" + d.secure.Addr().String() + "/onvif/device_service"
+}
 
 func (d *Device) base() string {
 	scheme := "http"
@@ -126,6 +186,10 @@ const (
 var open = map[string]bool{"GetSystemDateAndTime": true, "GetServices": true, "GetCapabilities": true, "GetServiceCapabilities": true}
 
 func (d *Device) serve(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		d.still(w, r)
+		return
+	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxAsked))
 	if err != nil {
 		return
@@ -135,6 +199,7 @@ func (d *Device) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not SOAP", http.StatusBadRequest)
 		return
 	}
+	q.path, q.done = r.URL.RequestURI(), r.Context().Done()
 	d.mu.Lock()
 	d.seen = append(d.seen, Request{q.operation, r.Header.Clone(), string(body)})
 	d.mu.Unlock()
@@ -145,12 +210,15 @@ func (d *Device) serve(w http.ResponseWriter, r *http.Request) {
 		d.refuse(w)
 		return
 	}
-	answer := d.answer(q)
-	if answer == "" {
+	answer, refusal := d.answer(q)
+	switch {
+	case refusal != nil:
+		d.fault(w, http.StatusBadRequest, refusal.code, refusal.reason)
+	case answer == "":
 		d.fault(w, http.StatusInternalServerError, "ter:ActionNotSupported", "Optional Action Not Implemented")
-		return
+	default:
+		d.send(w, http.StatusOK, answer)
 	}
-	d.send(w, http.StatusOK, answer)
 }
 
 func (d *Device) send(w http.ResponseWriter, status int, body string) {
@@ -158,8 +226,8 @@ func (d *Device) send(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Date", d.now().Format(http.TimeFormat))
 	w.WriteHeader(status)
 	fmt.Fprintf(w, `<?xml version="1.0" encoding="UTF-8"?>
-<SOAP-ENV:Envelope xmlns:SOAP-ENV="%s" xmlns:tt="http://www.onvif.org/ver10/schema" xmlns:tds="%s" xmlns:trt="%s" xmlns:tr2="%s" xmlns:ter="http://www.onvif.org/ver10/error"><SOAP-ENV:Body>%s</SOAP-ENV:Body></SOAP-ENV:Envelope>`,
-		nsSOAP, nsDevice, nsMedia, nsMedia2, body)
+<SOAP-ENV:Envelope xmlns:SOAP-ENV="%s" xmlns:tt="http://www.onvif.org/ver10/schema" xmlns:tds="%s" xmlns:trt="%s" xmlns:tr2="%s" xmlns:tev="%s" xmlns:tptz="%s" xmlns:timg="%s" xmlns:tas="%s" xmlns:wsnt="%s" xmlns:wsa="%s" xmlns:tns1="http://www.onvif.org/ver10/topics" xmlns:tnsaxis="http://www.axis.com/2009/event/topics" xmlns:ter="http://www.onvif.org/ver10/error"><SOAP-ENV:Body>%s</SOAP-ENV:Body></SOAP-ENV:Envelope>`,
+		nsSOAP, nsDevice, nsMedia, nsMedia2, nsEvents, nsPTZ, nsImaging, nsSecurity, nsNotify, nsAddress, body)
 }
 
 // refuse says that the account is wrong, each kind in its way.
@@ -178,7 +246,16 @@ func (d *Device) refuse(w http.ResponseWriter) {
 	}
 }
 
+// refusal is a fault that a service answers with: code is its subcode with a prefix.
+type refusal struct{ code, reason string }
+
 func (d *Device) fault(w http.ResponseWriter, status int, code, reason string) {
+	if d.cfg.Kind == Dahua && status == http.StatusBadRequest {
+		w.Header().Set("Content-Type", "text/xml")
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `<?xml version="1.0"?><e:Envelope xmlns:e="%s" xmlns:q="urn:odd"><e:Body><e:Fault><faultcode>q:%s</faultcode><faultstring>%s</faultstring></e:Fault></e:Body></e:Envelope>`, nsSOAP, esc(code), esc(reason))
+		return
+	}
 	d.send(w, status, fmt.Sprintf(`<SOAP-ENV:Fault><SOAP-ENV:Code><SOAP-ENV:Value>SOAP-ENV:Sender</SOAP-ENV:Value><SOAP-ENV:Subcode><SOAP-ENV:Value>%s</SOAP-ENV:Value></SOAP-ENV:Subcode></SOAP-ENV:Code><SOAP-ENV:Reason><SOAP-ENV:Text xml:lang="en">%s</SOAP-ENV:Text></SOAP-ENV:Reason></SOAP-ENV:Fault>`, code, reason))
 }
 
