@@ -22,6 +22,7 @@ require (
 	github.com/gofiber/fiber/v2 v2.52.15
 	github.com/google/go-tpm v0.9.8
 	github.com/grandcat/zeroconf v1.0.1-0.20230119201135-e4f60f8407b1
+	github.com/hanwen/go-fuse/v2 v2.9.0
 	github.com/mattn/go-sqlite3 v1.14.53
 	github.com/miekg/dns v1.1.73
 	github.com/oklog/ulid/v2 v2.1.2

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cardea/store/disk"
 	"cardea/store/migration"
 )
 
@@ -23,7 +24,7 @@ const lockName = "lock"
 
 // prepareDir makes the data directory where it is missing and makes sure that it can be written and holds SQLite well.
 func (db *DB) prepareDir() error {
-	if err := os.MkdirAll(db.dir, 0o700); err != nil {
+	if err := disk.MakeDir(db.dir); err != nil {
 		return db.unwritable(err)
 	}
 	if err := unix.Access(db.dir, unix.W_OK|unix.X_OK); err != nil {

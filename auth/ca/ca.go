@@ -28,6 +28,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"cardea/store/disk"
 )
 
 // Lifetimes. Browsers accept a leaf of an installed root for up to 825 days (Apple); a short one costs nothing here,
@@ -71,7 +73,7 @@ func OpenWeb(cfg Config) (*Web, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+	if err := disk.MakeDir(cfg.Dir); err != nil {
 		return nil, fmt.Errorf("make the directory for keys: %w", err)
 	}
 	path := filepath.Join(cfg.Dir, fileName)

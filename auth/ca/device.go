@@ -16,11 +16,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"sync"
 	"time"
+
+	"cardea/store/disk"
 )
 
 const (
@@ -76,7 +77,7 @@ func OpenDevice(cfg Config) (*Device, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+	if err := disk.MakeDir(cfg.Dir); err != nil {
 		return nil, fmt.Errorf("make the directory for keys: %w", err)
 	}
 	d := &Device{path: filepath.Join(cfg.Dir, deviceFile), now: cfg.Now, log: cfg.Log, shown: map[*authorityKey]*tls.Certificate{}}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 )
@@ -84,6 +85,7 @@ func OpenCamera(cfg CameraConfig, ln net.Listener) (*Camera, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the camera's directory: %w", err)
 	}
+	_ = syncDir(filepath.Dir(cfg.Dir)) // its name outlives a power cut; where it may not be read, somebody else made it
 	c := &Camera{cfg: cfg, ln: ln, media: &media{addr: ln.Addr(), conns: make(chan net.Conn), done: make(chan struct{})}}
 	var err error
 	if c.stored, c.id, err = readState(cfg.Dir, cfg.Keys); err != nil {

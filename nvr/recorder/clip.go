@@ -72,7 +72,13 @@ func (w sink) Write(p []byte) (int, error) {
 }
 
 // openClip begins a clip with the key frame first: the row, then the file.
-func (l *Line) openClip(ctx context.Context, w wish, first *frame.Frame) error {
+func (l *Line) openClip(ctx context.Context, w wish, first *frame.Frame) (err error) {
+	defer func() {
+		if err != nil {
+			// The header of a clip that will not be must not be written into that of the next camera.
+			l.slot.out = l.slot.out[:0]
+		}
+	}()
 	mux, err := segment.New(first.Stream, segment.Options{NoAudio: !w.Audio})
 	if err != nil {
 		return streamError{err}

@@ -75,6 +75,9 @@ func victim(dir string) error {
 	}
 	go func() { _ = r.Run(ctx) }()
 	<-r.Settled()
+	if os.Getenv(announceEnv) != "" {
+		go announce(ctx, db)
+	}
 	var lenses []*lens
 	for _, c := range cameras {
 		l := &lens{camera: c.ID, hub: hub.New(hub.Config{}), wall: time.Now()}

@@ -47,7 +47,7 @@ func Open(config Config) (*Root, error) {
 	}
 	config.Dir = dir
 	if config.Make {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		if err := MakeDir(dir); err != nil {
 			return nil, explain("make", dir, err)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/crypto/chacha20poly1305"
+
+	"cardea/store/disk"
 )
 
 // BoxKey is a symmetric key of the box itself. It seals what the box must be able to read again, such as camera
@@ -56,7 +58,7 @@ func NewBoxKey(key []byte) (*BoxKey, error) {
 
 func createKey(path string) ([]byte, error) {
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.MakeDir(dir); err != nil {
 		return nil, err
 	}
 	key := make([]byte, chacha20poly1305.KeySize)
