@@ -16,7 +16,7 @@ type Garbage struct {
 
 // DeleteClips takes clips out of the index and notes their files as garbage, in one transaction; Sweep unlinks them then. The
 // reason is one word ("age", "space", "camera", "person", "lost"). Clips that are gone already are skipped. A removed camera goes with
-// its last clip. Gives the number of clips and bytes taken.
+// its last clip. Previews go with their clips. Gives the number of clips, and the bytes taken with their previews.
 func (db *DB) DeleteClips(ctx context.Context, ids []ID, reason string) (n int, bytes int64, err error) {
 	if reason == "" {
 		return 0, 0, Errorf(Invalid, "a deletion needs a reason")
@@ -35,6 +35,11 @@ func (db *DB) DeleteClips(ctx context.Context, ids []ID, reason string) (n int, 
 			if err != nil {
 				return err
 			}
+			preview, err := previewGarbage(t, &c, reason)
+			if err != nil {
+				return err
+			}
+			bytes += preview
 			if _, err := t.exec(`DELETE FROM clip WHERE id = ?`, id); err != nil {
 				return err
 			}

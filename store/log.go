@@ -98,8 +98,9 @@ type LogRecord struct {
 	End        string `json:"end,omitempty"`
 	Bytes      int64  `json:"bytes,omitempty"`
 	SHA256     string `json:"sha256,omitempty"`
-	State      string `json:"state,omitempty"`  // of a clip: closed, torn, salvaged
-	Reason     string `json:"reason,omitempty"` // of a gap or deletion
+	Preview    string `json:"preview,omitempty"` // SHA-256 of a clip's preview; its file may be missing after a crash
+	State      string `json:"state,omitempty"`   // of a clip: closed, torn, salvaged
+	Reason     string `json:"reason,omitempty"`  // of a gap or deletion
 
 	Object string `json:"object,omitempty"`
 	Detail string `json:"detail,omitempty"`
@@ -148,9 +149,9 @@ func (t *tx) logFootage(r LogRecord, camera, clip ID) {
 }
 
 // logClip binds the bytes of a clip that is finished, in whatever state.
-func (t *tx) logClip(c *Clip, state string) {
+func (t *tx) logClip(c *Clip, state string, preview []byte) {
 	t.logFootage(LogRecord{
-		Action: ActionClip, Start: timeText(c.Start), End: timeText(c.End), Bytes: c.Bytes, SHA256: hexText(c.SHA256), State: state,
+		Action: ActionClip, Start: timeText(c.Start), End: timeText(c.End), Bytes: c.Bytes, SHA256: hexText(c.SHA256), State: state, Preview: hexText(preview),
 	}, c.Camera, c.ID)
 }
 

@@ -91,6 +91,8 @@ type ClosedClip struct {
 	Bytes  int64     // size of the file
 	SHA256 []byte    // of the file
 	Event  *Event    // stored in the same transaction when not nil
+	// Preview, when not nil, is that of the clip, whose file is written next, see PreviewWritten. Clip, Camera, Start and End need not be set.
+	Preview *Preview
 }
 
 // CloseClip turns an open clip into a closed one: end, size, hash and all parts packed, in one transaction with the event. The
@@ -152,7 +154,15 @@ func (db *DB) settle(ctx context.Context, end ClosedClip, state ClipState) (c Cl
 		if _, err := t.exec(`DELETE FROM open_part WHERE clip = ?`, c.ID); err != nil {
 			return err
 		}
-		t.logClip(&c, map[ClipState]string{ClipClosed: "closed", ClipTorn: "torn"}[state])
+		var preview []byte
+		if p := end.Preview; p != nil {
+			p.Clip, p.Camera, p.Start, p.End = c.ID, c.Camera, c.Start, c.End
+			if err := addPreview(t, p); err != nil {
+				return err
+			}
+			preview = p.SHA256
+		}
+		t.logClip(&c, map[ClipState]string{ClipClosed: "closed", ClipTorn: "torn"}[state], preview)
 		if end.Event == nil {
 			return nil
 		}

@@ -45,7 +45,7 @@ func (db *DB) ReplaceClip(ctx context.Context, id ID) (c Clip, err error) {
 			return err
 		}
 		if c, err = clip(t, id); err == nil {
-			t.logClip(&c, "salvaged")
+			t.logClip(&c, "salvaged", nil)
 		}
 		return err
 	})

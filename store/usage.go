@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Usage is what the clips of one camera take.
+// Usage is what the clips of one camera take, with their previews.
 type Usage struct {
 	Camera    ID
 	Clips     int64     // open ones included
@@ -24,7 +24,8 @@ func (db *DB) Usage(ctx context.Context) (all []Usage, err error) {
 			return u, row.Scan(&u.Camera, &u.Clips, &u.Bytes, &u.KeptBytes, instant{&u.Oldest}, instant{&u.Newest}, &u.Recent)
 		}, `SELECT camera.id, usage.clips, usage.bytes, usage.kept_bytes,
 			(SELECT min(start) FROM clip WHERE camera_no = camera.no), (SELECT max(start) FROM clip WHERE camera_no = camera.no),
-			(SELECT coalesce(sum(bytes), 0) FROM clip WHERE camera_no = camera.no AND start >= ?)
+			(SELECT coalesce(sum(bytes + coalesce((SELECT bytes FROM preview WHERE preview.clip = clip.id), 0)), 0)
+				FROM clip WHERE camera_no = camera.no AND start >= ?)
 			FROM usage JOIN camera ON camera.no = usage.camera_no ORDER BY camera.position, camera.no`, micros(db.now().Add(-24*time.Hour)))
 		return err
 	})

@@ -194,7 +194,7 @@ func (c *checker) inspect(ctx context.Context, row *clip) (faults []Fault, err e
 		return faults, nil // the hash would say the same again
 	}
 	if !c.config.Quick || c.sampled(row) {
-		err = row.checkContents(ctx, file, wantHash, fault)
+		err = checkContents(ctx, file, wantHash, 5, 13, fault)
 	}
 	return faults, err
 }
@@ -244,8 +244,8 @@ func (c *clip) checkParts(fault report) {
 // magic is how every age file begins (https://c2sp.org/age).
 const magic = "age-encryption.org/v1\n"
 
-// checkContents is I5 and I13.
-func (c *clip) checkContents(ctx context.Context, file io.Reader, want []byte, fault report) error {
+// checkContents is I5 and I13, and for previews I23: the numbers are those of what is changed and of what is not sealed.
+func checkContents(ctx context.Context, file io.Reader, want []byte, changed, unsealed int, fault report) error {
 	hash := sha256.New()
 	first := make([]byte, len(magic))
 	n, err := io.ReadFull(file, first)
@@ -257,14 +257,14 @@ func (c *clip) checkContents(ctx context.Context, file io.Reader, want []byte, f
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF):
-		fault(5, "look at the disk and the system log", "the file cannot be read: %v", err)
+		fault(changed, "look at the disk and the system log", "the file cannot be read: %v", err)
 		return nil
 	}
 	if string(first[:n]) != magic {
-		fault(13, "find out what wrote this file; move it away", "the file is not an age file, so it is not sealed")
+		fault(unsealed, "find out what wrote this file; move it away", "the file is not an age file, so it is not sealed")
 	}
 	if got := hash.Sum(nil); !slices.Equal(got, want) {
-		fault(5, "the file was changed: bring it back from a copy, or delete the clip in Cardea", "the SHA-256 is %x, the index says %x", got, want)
+		fault(changed, "the file was changed: bring it back from a copy, or delete the clip in Cardea", "the SHA-256 is %x, the index says %x", got, want)
 	}
 	return nil
 }

@@ -130,7 +130,8 @@ func (c *checker) tables(ctx context.Context) error {
 			(SELECT parts_no, count(*) AS n FROM clip WHERE parts_no IS NOT NULL GROUP BY parts_no) ON parts_no = no WHERE n IS NULL OR n <> 1`},
 		{8, "replacement", "a plan to replace a clip that is not torn: %s", `SELECT hex(clip) FROM replacement WHERE clip NOT IN (SELECT id FROM clip WHERE state = 2)`},
 		{9, "usage", "the counters of camera %s are not the sums of its clips", `SELECT camera.name FROM camera LEFT JOIN usage ON usage.camera_no = camera.no LEFT JOIN
-			(SELECT camera_no, count(*) AS n, sum(bytes) AS b, sum(bytes * keep) AS k FROM clip GROUP BY camera_no) AS s ON s.camera_no = camera.no
+			(SELECT camera_no, count(*) AS n, sum(clip.bytes + coalesce(preview.bytes, 0)) AS b, sum((clip.bytes + coalesce(preview.bytes, 0)) * keep) AS k
+			FROM clip LEFT JOIN preview ON preview.clip = clip.id GROUP BY camera_no) AS s ON s.camera_no = camera.no
 			WHERE usage.clips IS NOT coalesce(n, 0) OR usage.bytes IS NOT coalesce(b, 0) OR usage.kept_bytes IS NOT coalesce(k, 0)`},
 		{20, "vault_grant", "a grant in force that no passkey of its person opens: %s", `SELECT hex(g.id) FROM vault_grant g WHERE g.kind = 'passkey' AND g.revoked IS NULL
 			AND NOT EXISTS (SELECT 1 FROM passkey p WHERE p.no = g.passkey_no AND p.user_no = g.user_no)`},
@@ -139,6 +140,7 @@ func (c *checker) tables(ctx context.Context) error {
 		{22, "event", "the note of event %s is not sealed, or has no vault", `SELECT hex(id) FROM event WHERE note IS NOT NULL AND
 			(note_vault_no IS NULL OR substr(note, 1, 22) <> CAST('age-encryption.org/v1' || char(10) AS BLOB) OR length(note) > 8192)`},
 		{22, "event", "event %s has a review without a reviewer, or the reverse", `SELECT hex(id) FROM event WHERE (reviewed IS NULL) <> (reviewer IS NULL)`},
+		{23, "preview", "a preview that belongs to no finished clip: %s", `SELECT hex(clip) FROM preview WHERE clip NOT IN (SELECT id FROM clip WHERE state = 1)`},
 		{16, "event", "event %s has a change number that was not given away", `SELECT hex(id) FROM event WHERE seq > (SELECT value FROM counter WHERE name = 'event')`},
 	} {
 		err := c.each(ctx, func(row *sql.Rows) error {
@@ -180,6 +182,10 @@ func (c *checker) garbage(ctx context.Context) error {
 		_, id, ok := parsePath(path)
 		if !ok {
 			err = c.report(14, path, "report this as a mistake in Cardea", "this is not the name of a clip's file and is to be unlinked")
+		} else if preview, found, readErr := c.preview(ctx, id); readErr != nil {
+			return readErr
+		} else if found && preview.path() == path {
+			err = c.report(14, path, restore, "the file of a preview that is in the index is to be unlinked")
 		} else if clip, found, readErr := c.clip(ctx, id); readErr != nil {
 			return readErr
 		} else if found && clip.path() == path {

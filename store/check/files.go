@@ -46,7 +46,8 @@ func (c *checker) files(ctx context.Context) error {
 
 func (c *checker) file(ctx context.Context, name string, entry fs.DirEntry) error {
 	whole, part := strings.CutSuffix(name, ".part")
-	if !strings.HasSuffix(whole, disk.ClipSuffix) {
+	preview := strings.HasSuffix(whole, disk.PreviewSuffix)
+	if !preview && !strings.HasSuffix(whole, disk.ClipSuffix) {
 		return nil
 	}
 	_, id, ok := parsePath(whole)
@@ -62,8 +63,11 @@ func (c *checker) file(ctx context.Context, name string, entry fs.DirEntry) erro
 	}
 	// The row comes before the file and goes before it, so in this order no moment looks wrong: row, garbage, and if there is
 	// neither, is the file still there?
-	row, found, err := c.clip(ctx, id)
-	if err != nil || (found && row.path() == name) {
+	if preview {
+		if row, found, err := c.preview(ctx, id); err != nil || (found && row.path() == name) {
+			return err
+		}
+	} else if row, found, err := c.clip(ctx, id); err != nil || (found && row.path() == name) {
 		return err
 	}
 	var waiting bool
@@ -77,7 +81,7 @@ func (c *checker) file(ctx context.Context, name string, entry fs.DirEntry) erro
 		"a clip's file that the index does not know")
 }
 
-// parsePath takes a clip's path apart; ok is false when it is not one.
+// parsePath takes the path of a clip or of its preview apart; ok is false when it is neither.
 func parsePath(name string) (camera, id ulid.ULID, ok bool) {
 	fields := strings.Split(name, "/")
 	if len(fields) != 5 {
@@ -85,9 +89,10 @@ func parsePath(name string) (camera, id ulid.ULID, ok bool) {
 	}
 	camera, errCamera := ulid.ParseStrict(fields[0])
 	day, errDay := time.Parse("2006/01/02", strings.Join(fields[1:4], "/"))
-	id, errID := ulid.ParseStrict(strings.TrimSuffix(path.Base(name), disk.ClipSuffix))
+	stem, _, _ := strings.Cut(path.Base(name), ".")
+	id, errID := ulid.ParseStrict(stem)
 	if errors.Join(errCamera, errDay, errID) != nil {
 		return camera, id, false
 	}
-	return camera, id, disk.ClipPath(camera, day, id) == name
+	return camera, id, disk.ClipPath(camera, day, id) == name || disk.PreviewPath(camera, day, id) == name
 }

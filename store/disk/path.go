@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"strings"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -14,3 +15,11 @@ func ClipPath(camera ulid.ULID, start time.Time, id ulid.ULID) string {
 
 // ClipSuffix is how the name of every clip's file ends.
 const ClipSuffix = ".mp4.age"
+
+// PreviewPath is where the preview of a clip is: beside it.
+func PreviewPath(camera ulid.ULID, start time.Time, id ulid.ULID) string {
+	return strings.TrimSuffix(ClipPath(camera, start, id), ClipSuffix) + PreviewSuffix
+}
+
+// PreviewSuffix is how the name of every preview's file ends.
+const PreviewSuffix = ".preview.age"
