@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 )
 
@@ -28,19 +29,25 @@ type Device struct {
 	Model   string
 	Leaf    []byte // DER
 	Bundle  uint64
-	Created time.Time
+	// Enrolment is what was put on a camera over ONVIF, a JSON object; nil for a camera agent.
+	Enrolment json.RawMessage
+	Created   time.Time
 	// Activated, Synced and Revoked are zero where that has not happened.
 	Activated, Synced, Revoked time.Time
 }
 
-const deviceColumns = `SELECT d.id, camera.id, d.state, d.spki, d.address, d.name, d.model, d.leaf, d.bundle, d.created, d.activated, d.synced, d.revoked
+const deviceColumns = `SELECT d.id, camera.id, d.state, d.spki, d.address, d.name, d.model, d.leaf, d.bundle, d.created, d.activated, d.synced, d.revoked, coalesce(d.enrolment, '')
 	FROM device d LEFT JOIN camera ON camera.no = d.camera_no `
 
 func scanDevice(row scanner) (d Device, err error) {
 	var bundle int64
+	var enrolment string
 	err = row.Scan(&d.ID, &d.Camera, &d.State, &d.SPKI, &d.Address, &d.Name, &d.Model, &d.Leaf, &bundle,
-		instant{&d.Created}, instant{&d.Activated}, instant{&d.Synced}, instant{&d.Revoked})
+		instant{&d.Created}, instant{&d.Activated}, instant{&d.Synced}, instant{&d.Revoked}, &enrolment)
 	d.Bundle = uint64(bundle)
+	if enrolment != "" {
+		d.Enrolment = json.RawMessage(enrolment)
+	}
 	return d, err
 }
 
@@ -60,9 +67,9 @@ func (db *DB) AddDevice(ctx context.Context, d Device) error {
 			}
 			camera = no
 		}
-		_, err := t.exec(`INSERT INTO device (id, camera_no, state, spki, address, name, model, leaf, bundle, created)
-			VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?)`,
-			d.ID, camera, d.SPKI, d.Address, d.Name, d.Model, d.Leaf, int64(d.Bundle), micros(db.now()))
+		_, err := t.exec(`INSERT INTO device (id, camera_no, state, spki, address, name, model, leaf, bundle, enrolment, created)
+			VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?)`,
+			d.ID, camera, d.SPKI, d.Address, d.Name, d.Model, d.Leaf, int64(d.Bundle), enrolmentOrNull(d.Enrolment), micros(db.now()))
 		return err
 	})
 }
@@ -107,7 +114,7 @@ func (db *DB) DropDevice(ctx context.Context, id ID) error {
 }
 
 // Activate makes an activating device the camera c, in one transaction: a new one where c.ID is zero, else an existing one gets
-// c's URL, pin and trust, and the device that it had is revoked. Doing it again changes nothing. NotFound, Conflict for a
+// c's addresses, controls, secret, pin and trust, and the device that it had is revoked. Doing it again changes nothing. NotFound, Conflict for a
 // name that another camera has.
 func (db *DB) Activate(ctx context.Context, id ID, c Camera) (out Camera, err error) {
 	if err := c.Validate(); err != nil {
@@ -133,8 +140,9 @@ func (db *DB) Activate(ctx context.Context, id ID, c Camera) (out Camera, err er
 				return err
 			}
 		} else {
-			err := t.change(noCamera(c.ID), `UPDATE camera SET url = ?, pin = ?, trust = ?, secret = NULL WHERE id = ? AND removed IS NULL`,
-				c.URL, blob(c.Pin), c.Trust, c.ID)
+			err := t.change(noCamera(c.ID), `UPDATE camera SET url = ?, pin = ?, trust = ?, secret = ?, sub_url = nullif(?, ''), onvif = nullif(?, ''),
+				controls = ? WHERE id = ? AND removed IS NULL`,
+				c.URL, blob(c.Pin), c.Trust, blob(c.Secret), c.SubURL, c.ONVIF, c.Controls, c.ID)
 			if err != nil {
 				return err
 			}
@@ -159,6 +167,22 @@ func (db *DB) TouchDevice(ctx context.Context, id ID, leaf []byte, bundle uint64
 		return t.change(noDevice(id), `UPDATE device SET leaf = ?, bundle = ?, synced = ? WHERE id = ? AND state = 'active'`,
 			leaf, int64(bundle), micros(db.now()), id)
 	})
+}
+
+// SetEnrolment notes what is on a camera that is being enrolled or is enrolled, with the leaf and the bundle that it has since. NotFound for a
+// revoked one.
+func (db *DB) SetEnrolment(ctx context.Context, id ID, enrolment json.RawMessage, leaf []byte, bundle uint64) error {
+	return db.write(ctx, func(t *tx) error {
+		return t.change(noDevice(id), `UPDATE device SET enrolment = ?, leaf = ?, bundle = ? WHERE id = ? AND state <> 'revoked'`,
+			enrolmentOrNull(enrolment), leaf, int64(bundle), id)
+	})
+}
+
+func enrolmentOrNull(text json.RawMessage) any {
+	if len(text) == 0 {
+		return nil
+	}
+	return string(text)
 }
 
 // RevokeDevice takes the device of a camera back for good. NotFound where it has none.
