@@ -25,7 +25,7 @@ if [ -n "$$missing" ]; then echo "installing:$$missing"; apt-get update -qq; \
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 endef
 
-.PHONY: help run build binary ui test unit journeys soak bench lint fuzz image clean build-packages test-packages
+.PHONY: help run build binary ui test unit journeys soak bench pictures lint fuzz image clean build-packages test-packages
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -69,6 +69,9 @@ fuzz: ## every fuzz test in turn, FUZZTIME each
 bench: test-packages build ## CPU, memory and loss per recorded stream, beside ffmpeg on the same source
 	go test -tags $(TAGS) -run '^$$' -bench . -benchmem ./nvr/... ./store/...
 	go run -tags $(TAGS) ./test/bench
+
+pictures: test-packages build ## docs/pictures, taken anew of a demo
+	cd test/ui && npm ci --no-audit --no-fund --loglevel=error && node pictures.mjs
 
 lint: build-packages ui ## gofmt, vet, staticcheck, eslint, svelte-check
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }
