@@ -15,14 +15,18 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/auth"
 	"golang.org/x/sync/errgroup"
 
 	"cardea/camera/frame"
+	"cardea/camera/rtsp"
 )
 
 // Config says what an agent serves and how.
@@ -39,6 +43,9 @@ type Config struct {
 	UDP bool
 	// User and Password are asked for (Digest with MD5 or SHA-256, or Basic) when User is not empty.
 	User, Password string
+	// Memory is how many bytes of the newest coded media each stream keeps, up to ten minutes, for a reader that was away; 0 = none. It
+	// may be asked for over TCP only.
+	Memory int64
 	// Streams are what is served; at least one.
 	Streams []Stream
 	// Log is where connections are noted, at debug level. nil means nowhere.
@@ -61,7 +68,9 @@ type Agent struct {
 	udp     [2]net.PacketConn // RTP and RTCP; nil without UDP
 	server  *gortsplib.Server
 	streams map[string]*stream
-	ready   chan struct{} // closed when the streams can be asked for
+	ready   chan struct{}   // closed when the streams can be asked for
+	ctx     context.Context //nolint:containedctx // of playbacks, while Run runs
+	playing sync.WaitGroup  // goroutines of playbacks
 }
 
 // Open binds the addresses, so that Addr and URL work, and serves nobody yet: that is Run. Connections made in
@@ -90,7 +99,13 @@ func Open(config Config) (*Agent, error) {
 		if err != nil {
 			return nil, fmt.Errorf("serve %q: %w", s.Path, err)
 		}
+		st.begin = time.Now()
 		a.streams[s.Path] = st
+		if config.Memory > 0 && s.Source.Stream().Video() >= 0 {
+			if st.memory, err = newMemory(config.Memory); err != nil {
+				return nil, errors.Join(err, a.forget())
+			}
+		}
 	}
 
 	if config.Listener != nil {
@@ -99,16 +114,25 @@ func Open(config Config) (*Agent, error) {
 	}
 	var err error
 	if a.ln, err = net.Listen("tcp", config.Listen); err != nil {
-		return nil, err
+		return nil, errors.Join(err, a.forget())
 	}
 	if config.UDP && config.TLS == nil {
 		host, _, _ := net.SplitHostPort(a.ln.Addr().String())
 		if a.udp, err = listenPair(host); err != nil {
-			_ = a.ln.Close()
-			return nil, err
+			return nil, errors.Join(err, a.ln.Close(), a.forget())
 		}
 	}
 	return a, nil
+}
+
+// forget gives the memories back.
+func (a *Agent) forget() (err error) {
+	for _, s := range a.streams {
+		if s.memory != nil {
+			err = errors.Join(err, s.memory.close())
+		}
+	}
+	return err
 }
 
 // Addr is the TCP address that is listened on.
@@ -143,6 +167,9 @@ func (a *Agent) Readers(path string) int {
 // Close gives the addresses back without running. After Run it does nothing.
 func (a *Agent) Close() error {
 	err := a.ln.Close()
+	if forgot := a.forget(); forgot != nil {
+		return errors.Join(err, forgot)
+	}
 	for _, pc := range a.udp {
 		if pc != nil {
 			err = errors.Join(err, pc.Close())
@@ -158,6 +185,10 @@ func (a *Agent) Close() error {
 // returns earlier, with an error, when a source or the listener breaks. It can be called once.
 func (a *Agent) Run(ctx context.Context) error {
 	defer func() { _ = a.Close() }()
+	var end context.CancelFunc
+	a.ctx, end = context.WithCancel(ctx)
+	defer a.playing.Wait()
+	defer end()
 	a.server = &gortsplib.Server{
 		RTSPAddress: a.ln.Addr().String(),
 		// A key frame of a large picture must fit into a reader's queue as a whole.
@@ -168,9 +199,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		Handler: (*handler)(a),
 		Listen: func(string, string) (net.Listener, error) {
 			if a.config.TLS != nil && a.config.Listener == nil {
-				return tls.NewListener(a.ln, a.config.TLS), nil
+				return listener{tls.NewListener(a.ln, a.config.TLS)}, nil
 			}
-			return a.ln, nil
+			return listener{a.ln}, nil
 		},
 	}
 	if a.udp[0] != nil {
@@ -187,8 +218,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		return fmt.Errorf("start RTSP server: %w", err)
 	}
 	for _, s := range a.streams {
-		s.out = &gortsplib.ServerStream{Server: a.server, Desc: s.desc}
-		if err := s.out.Initialize(); err != nil {
+		if err := s.serve(a.server); err != nil {
 			close(a.ready)
 			a.server.Close()
 			return fmt.Errorf("serve %q: %w", s.path, err)
@@ -200,7 +230,14 @@ func (a *Agent) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range a.streams {
 		group.Go(func() error {
-			if err := s.source.Run(ctx, s.write); err != nil {
+			ctx, cancel := context.WithCancel(ctx)
+			defer cancel()
+			s.stop = cancel
+			err := s.source.Run(ctx, s.write)
+			if err == nil {
+				err = s.broken
+			}
+			if err != nil {
 				return fmt.Errorf("source of %q: %w", s.path, err)
 			}
 			return nil
@@ -253,27 +290,101 @@ func pathOf(path string) string { return strings.Trim(path, "/") }
 
 // stream is one path at work.
 type stream struct {
+	path      string
+	source    Source
+	server    *gortsplib.Server
+	pictures  atomic.Uint64
+	readers   atomic.Int64
+	memory    *memory // nil for none
+	begin     time.Time
+	stampers  []stamper // by track; the source's goroutine has them
+	broken    error     // why nothing more can be served, and what ends the source then; its goroutine has them
+	stop      context.CancelFunc
+	playbacks atomic.Int32
+
+	mu sync.Mutex
 	mediaSet
-	path     string
-	source   Source
-	out      *gortsplib.ServerStream
-	pictures atomic.Uint64
-	readers  atomic.Int64
+	now *frame.Stream // what is described
+	out *gortsplib.ServerStream
 }
 
 func newStream(s Stream) (*stream, error) {
-	medias, err := newMediaSet(s.Source.Stream())
+	now := s.Source.Stream()
+	medias, err := newMediaSet(now)
 	if err != nil {
 		return nil, err
 	}
-	return &stream{mediaSet: medias, path: s.Path, source: s.Source}, nil
+	return &stream{mediaSet: medias, path: s.Path, source: s.Source, now: now, stampers: make([]stamper, len(now.Tracks))}, nil
+}
+
+// serve makes the stream known to the server.
+func (s *stream) serve(server *gortsplib.Server) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := &gortsplib.ServerStream{Server: server, Desc: s.desc}
+	if err := out.Initialize(); err != nil {
+		return err
+	}
+	s.server, s.out = server, out
+	return nil
+}
+
+// isVideo reports whether a track is the one for pictures.
+func (s *stream) isVideo(track int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return track < len(s.now.Tracks) && s.now.Tracks[track].Codec.Video()
+}
+
+// renew describes the stream anew: its source has other tracks. Whoever is connected is let go; what was kept is of no use any more.
+func (s *stream) renew(now *frame.Stream) error {
+	medias, err := newMediaSet(now)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	old := s.out
+	s.mediaSet, s.now = medias, now
+	s.stampers = make([]stamper, len(now.Tracks))
+	s.mu.Unlock()
+	if s.memory != nil {
+		s.memory.forget()
+	}
+	if err := s.serve(s.server); err != nil {
+		return err
+	}
+	old.Close()
+	return nil
+}
+
+// sameTracks says whether what was described still holds. Parameter sets may differ: they travel with the pictures.
+func sameTracks(a, b *frame.Stream) bool {
+	return slices.EqualFunc(a.Tracks, b.Tracks, func(t, o frame.Track) bool {
+		return t.Codec == o.Codec && t.ClockRate == o.ClockRate && t.Channels == o.Channels
+	})
 }
 
 // write sends a frame to everybody who plays the stream. It is called by the goroutine of the source alone.
 func (s *stream) write(f *frame.Frame) {
+	if s.broken != nil {
+		return
+	}
+	if f.Stream != nil && f.Stream != s.now && !sameTracks(f.Stream, s.now) {
+		if s.broken = s.renew(f.Stream); s.broken != nil {
+			s.stop()
+			return
+		}
+	}
 	packets, err := s.packets(f)
-	if err != nil {
+	if err != nil || len(packets) == 0 {
 		return // a frame that RTP cannot carry, such as an empty one: there is nothing to send
+	}
+	if s.memory != nil {
+		track := &s.now.Tracks[f.Track]
+		stamp := s.stampers[f.Track].next(captured(s.begin, f), f.DTS, track.ClockRate)
+		if err := rtsp.PutStamp(packets[0], stamp, f.Key); err == nil {
+			s.memory.add(f, stamp)
+		}
 	}
 	media := s.desc.Medias[f.Track]
 	for _, p := range packets {

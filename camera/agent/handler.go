@@ -2,10 +2,13 @@ package agent
 
 import (
 	"log/slog"
+	"slices"
 
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
+
+	"cardea/camera/rtsp"
 )
 
 // handler answers RTSP requests. It is the Agent under a type of its own, so that the methods that gortsplib looks
@@ -21,8 +24,19 @@ func (h *handler) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
 }
 
 func (h *handler) OnSessionClose(ctx *gortsplib.ServerHandlerOnSessionCloseCtx) {
-	if s, ok := ctx.Session.UserData().(*stream); ok {
+	switch s := ctx.Session.UserData().(type) {
+	case *stream:
 		s.readers.Add(-1)
+	case *playback:
+		s.close()
+	}
+}
+
+func (h *handler) OnResponse(c *gortsplib.ServerConn, res *base.Response) {
+	if s := c.Session(); s != nil {
+		if p, ok := s.UserData().(*playback); ok {
+			p.answered(res)
+		}
 	}
 }
 
@@ -31,13 +45,37 @@ func (h *handler) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*base.R
 }
 
 func (h *handler) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Response, *gortsplib.ServerStream, error) {
-	return h.find(ctx.Conn, ctx.Request, ctx.Path)
+	res, out, err := h.find(ctx.Conn, ctx.Request, ctx.Path)
+	if res.StatusCode != base.StatusOK {
+		return res, out, err
+	}
+	s := h.streams[pathOf(ctx.Path)]
+	if s.memory != nil {
+		// Here and not in the answer to PLAY, which media may overtake in the reader.
+		res.Header = base.Header{rtsp.LifeHeader: {lifeText(s.memory.name())}}
+	}
+	if !slices.Contains(ctx.Request.Header["Require"], rtsp.ReplayOption) {
+		return res, out, nil
+	}
+	p, ok := ctx.Session.UserData().(*playback)
+	if !ok {
+		var refused *base.Response
+		if p, refused = h.openPlayback(s); p == nil {
+			return refused, nil, nil
+		}
+		ctx.Session.SetUserData(p)
+	}
+	p.setup = trackOf(ctx.Request)
+	return res, p.out, nil
 }
 
 func (h *handler) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response, error) {
 	s := h.streams[pathOf(ctx.Path)]
 	if s == nil {
 		return &base.Response{StatusCode: base.StatusNotFound}, nil
+	}
+	if p, ok := ctx.Session.UserData().(*playback); ok {
+		return p.play(ctx), nil
 	}
 	if ctx.Session.UserData() == nil { // not again after a pause
 		ctx.Session.SetUserData(s)
@@ -60,8 +98,14 @@ func (h *handler) find(conn *gortsplib.ServerConn, req *base.Request, path strin
 		return &base.Response{StatusCode: base.StatusUnauthorized}, nil, liberrors.ErrServerAuth{}
 	}
 	s := h.streams[pathOf(path)]
-	if s == nil || s.out == nil {
+	if s == nil {
 		return &base.Response{StatusCode: base.StatusNotFound}, nil, nil
 	}
-	return &base.Response{StatusCode: base.StatusOK}, s.out, nil
+	s.mu.Lock()
+	out := s.out
+	s.mu.Unlock()
+	if out == nil {
+		return &base.Response{StatusCode: base.StatusNotFound}, nil, nil
+	}
+	return &base.Response{StatusCode: base.StatusOK}, out, nil
 }

@@ -6,10 +6,13 @@ import (
 
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/format"
+	"github.com/bluenviron/gortsplib/v4/pkg/format/rtph264"
+	"github.com/bluenviron/gortsplib/v4/pkg/format/rtph265"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 	"github.com/pion/rtp"
 
 	"cardea/camera/frame"
+	"cardea/camera/rtsp"
 )
 
 // packetizer cuts one access unit into RTP packets, the marker bit set, timestamps left to the caller.
@@ -54,6 +57,9 @@ func (m *mediaSet) packets(f *frame.Frame) ([]*rtp.Packet, error) {
 	return packets, nil
 }
 
+// payloadBytes leaves room for rtsp.PutStamp in the first packet of what would just fit into a datagram.
+const payloadBytes = 1450 - rtsp.StampBytes
+
 // rtpFormat chooses the payload format of a track.
 func rtpFormat(t *frame.Track, payloadType uint8) (format.Format, packetizer, error) {
 	switch t.Codec {
@@ -62,8 +68,8 @@ func rtpFormat(t *frame.Track, payloadType uint8) (format.Format, packetizer, er
 			return nil, nil, fmt.Errorf("H.264 with %d parameter sets in place of 2", len(t.Params))
 		}
 		f := &format.H264{PayloadTyp: payloadType, SPS: t.Params[0], PPS: t.Params[1], PacketizationMode: 1}
-		e, err := f.CreateEncoder()
-		if err != nil {
+		e := &rtph264.Encoder{PayloadType: payloadType, PayloadMaxSize: payloadBytes, PacketizationMode: 1}
+		if err := e.Init(); err != nil {
 			return nil, nil, err
 		}
 		return f, e.Encode, nil
@@ -72,8 +78,8 @@ func rtpFormat(t *frame.Track, payloadType uint8) (format.Format, packetizer, er
 			return nil, nil, fmt.Errorf("H.265 with %d parameter sets in place of 3", len(t.Params))
 		}
 		f := &format.H265{PayloadTyp: payloadType, VPS: t.Params[0], SPS: t.Params[1], PPS: t.Params[2]}
-		e, err := f.CreateEncoder()
-		if err != nil {
+		e := &rtph265.Encoder{PayloadType: payloadType, PayloadMaxSize: payloadBytes}
+		if err := e.Init(); err != nil {
 			return nil, nil, err
 		}
 		return f, e.Encode, nil

@@ -44,6 +44,9 @@ type Track struct {
 type Stream struct {
 	// Tracks are in the order the camera announced them. At most one is video.
 	Tracks []Track
+	// Life names the run of a camera that remembers what it sent (see Frame.Stamp); 0 for other cameras. Within one life a
+	// stamp is given once.
+	Life uint64
 	// Skipped names what the camera also offers and Cardea leaves out, with the reason, for a person to read.
 	Skipped []string
 }
@@ -70,6 +73,10 @@ type Frame struct {
 	// Wall is when the access unit was captured, on the clock of this machine. A camera's own clock only
 	// contributes differences, never the absolute time.
 	Wall time.Time
+	// Stamp is when the camera says that it captured the access unit, in microseconds since 1970 by its own clock, which may be
+	// wrong; 0 where it does not say. It only grows within a track, so that it names the same picture in what comes live and in what
+	// the camera kept.
+	Stamp int64
 	// Key is true for a random access point of video (IDR, CRA, BLA) and for all audio.
 	Key bool
 	// Payload holds the NAL units without start codes or lengths for video, parameter sets and SEI included,

@@ -112,6 +112,7 @@ func (a *attempt) open(ctx context.Context) error {
 			return a.demux, nil
 		},
 		ListenPacket:      listenPacket,
+		OnRequest:         a.ask,
 		OnResponse:        a.vet,
 		OnTransportSwitch: func(error) {},
 		OnPacketsLost:     func(uint64) {},
@@ -237,6 +238,9 @@ func (a *attempt) interleaved(channel byte, data []byte) {
 	case nil: // a channel of a track that was not asked for
 	case control:
 		a.recv.rtcp(t.mediaTrack, data)
+		if a.cfg.Replay != nil && isBye(data) {
+			a.demux.err = ErrFinished{} // it is the demux that calls, and holds its lock
+		}
 	default:
 		a.recv.rtp(t, data)
 	}
@@ -262,6 +266,7 @@ func (a *attempt) vet(res *base.Response) {
 		delete(res.Header, "Location")
 		return
 	}
+	a.remembered(res)
 	if v, ok := res.Header["Session"]; ok {
 		var s headers.Session
 		_ = s.Unmarshal(v)

@@ -42,6 +42,7 @@ type audioTrack struct {
 	begun    bool
 	lastWall time.Time
 	heard    time.Duration
+	stamp    int64 // of the packet in hand
 }
 
 // sample is one allocation for a frame of sound.
@@ -136,6 +137,7 @@ func (a *audioTrack) packet(p *rtp.Packet, arrival, _ time.Duration) {
 		return // Fragments are no error worth counting; sound before the first picture has no place.
 	}
 	a.place(count, arrival)
+	a.stamp = readStamp(p)
 	for _, au := range aus {
 		a.deliver(au, count+a.offset)
 		count += a.step(au)
@@ -186,6 +188,7 @@ func (a *audioTrack) deliver(au []byte, pts int64) {
 	s := &sample{}
 	s.one[0] = au
 	s.Stream, s.Track, s.PTS, s.DTS, s.Key, s.Payload, s.Size = r.stream, a.index, pts, pts, true, s.one[:], len(au)
+	s.Stamp = a.stamp
 	s.Wall = r.wall.wall(a.clock.duration(pts))
 	if a.lastWall.After(s.Wall) {
 		s.Wall = a.lastWall.Add(time.Microsecond)

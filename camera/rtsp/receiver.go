@@ -32,6 +32,11 @@ type receiver struct {
 	packets   uint64
 	strangers int
 	packet    rtp.Packet
+	// life is what frame.Stream says. Of recorded media: whether some came, the first stamp, and the time since of the newest.
+	life       uint64
+	replayed   bool
+	firstStamp int64
+	captured   time.Duration
 	// sparse is how far apart key frames are to be, and that nothing else is wanted; 0 = everything is.
 	sparse time.Duration
 
@@ -103,7 +108,11 @@ func (r *receiver) deliver(track mediaTrack, p *rtp.Packet) {
 		return // Another format of the same media, which was not chosen.
 	}
 	r.packets++
-	track.packet(p, r.arrivedAt, r.stepped)
+	if r.cfg.Replay == nil {
+		track.packet(p, r.arrivedAt, r.stepped)
+	} else if since, ok := r.capture(readStamp(p)); ok {
+		track.packet(p, since, 0)
+	}
 }
 
 // rtcp takes one compound RTCP packet and reads the sender reports in it (RFC 3550 section 6.4.1).
@@ -137,7 +146,7 @@ func (r *receiver) senderReport(track mediaTrack, ntp uint64, ts uint32) {
 
 // begin puts a new Stream in force.
 func (r *receiver) begin(video frame.Track) {
-	s := &frame.Stream{Skipped: r.skipped}
+	s := &frame.Stream{Skipped: r.skipped, Life: r.life}
 	add := func(t frame.Track) { s.Tracks = append(s.Tracks, t) }
 	switch {
 	case r.audio == nil:

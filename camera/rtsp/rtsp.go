@@ -46,6 +46,9 @@ type Config struct {
 	// Pin and of the system's roots and MUST NOT be nil; it is called on every connection, and its error comes back inside
 	// of an ErrIdentity. Only for rtsps://.
 	Mutual *tls.Config
+	// Replay, when not nil, asks for what the camera kept in place of live; see ErrGone and ErrFinished. Times then follow the
+	// camera's clock, and the sink may block: the camera waits.
+	Replay *Replay
 	// Transport is Auto when empty.
 	Transport Transport
 	// AllowTLS12 admits TLS 1.2 for this one camera. Each use is logged as a warning.

@@ -85,7 +85,7 @@ func follow(cfg Config, to *url.URL) (Config, error) {
 func (s *Session) transports(ctx context.Context, cfg Config) error {
 	order := []Transport{TCP, UDP}
 	switch {
-	case cfg.URL.Scheme == "rtsps" || cfg.Transport == TCP:
+	case cfg.URL.Scheme == "rtsps" || cfg.Transport == TCP || cfg.Replay != nil:
 		order = order[:1]
 	case cfg.Transport == UDP:
 		order = []Transport{UDP, TCP}

@@ -39,6 +39,7 @@ type videoTrack struct {
 	stepSeen time.Duration
 
 	arrival, stepped time.Duration // of the packet in hand
+	stamps           [2]stamped    // of the newest two access units
 
 	// While the receiver is sparse: whether the unit with takingTS is taken, and when the last key frame was. rejoin leaves out what
 	// comes before the first key frame after it.
@@ -61,6 +62,9 @@ func newVideoTrack(r *receiver, payload uint8, hevc bool, params paramSets) *vid
 
 func (v *videoTrack) packet(p *rtp.Packet, arrival, stepped time.Duration) {
 	v.arrival, v.stepped = arrival, stepped
+	if stamp := readStamp(p); stamp != 0 {
+		v.stamps[0], v.stamps[1] = v.stamps[1], stamped{p.Timestamp, stamp}
+	}
 	lost, fit, restarted := v.seq.next(p.SequenceNumber, p.SSRC)
 	if !fit {
 		return
@@ -87,7 +91,7 @@ func (v *videoTrack) unit(what verdict, data []byte, ends []int, ts uint32) {
 		r.stats.Oversize++
 		return
 	}
-	r.stats.LastPicture = r.time(v.arrival)
+	r.stats.LastPicture = r.time(r.arrivedAt)
 
 	if (r.sparse > 0 || v.rejoin) && !v.anyKey(data, ends) {
 		return
@@ -134,6 +138,11 @@ func (v *videoTrack) unit(what verdict, data []byte, ends []int, ts uint32) {
 
 	pts := count
 	pic.Stream, pic.Track, pic.Key, pic.Payload, pic.Size = r.stream, r.videoIndex, key, nals, len(own)
+	for _, s := range v.stamps {
+		if s.ts == ts {
+			pic.Stamp = s.stamp
+		}
+	}
 	pic.PTS, pic.DTS = v.times(nals, pts)
 	pic.Wall = r.wall.wall(v.clock.duration(pic.DTS))
 	if v.lastWall.After(pic.Wall) {
