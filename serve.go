@@ -18,16 +18,18 @@ import (
 	"cardea/auth/ca"
 	"cardea/camera/discovery"
 	"cardea/nvr"
+	"cardea/nvr/webrtc"
 	"cardea/web"
 	"cardea/web/console"
 	"cardea/web/tls"
 )
 
 type serveCommand struct {
-	Listen string   `help:"Address to listen on." default:":8443" env:"CARDEA_LISTEN" placeholder:"ADDR"`
-	Clips  string   `help:"Directory of the clips, on another disk say (default: DATA/clips)." env:"CARDEA_CLIPS" placeholder:"DIR"`
-	Name   []string `help:"Host name that the NVR answers to besides its addresses; the first is the stable one. An address may follow, which helps in a container." default:"cardea.local" env:"CARDEA_NAME" placeholder:"NAME"`
-	HSTS   bool     `help:"Tell browsers to insist on HTTPS. For an own domain with a public certificate." name:"hsts" env:"CARDEA_HSTS"`
+	Listen       string   `help:"Address to listen on." default:":8443" env:"CARDEA_LISTEN" placeholder:"ADDR"`
+	Clips        string   `help:"Directory of the clips, on another disk say (default: DATA/clips)." env:"CARDEA_CLIPS" placeholder:"DIR"`
+	WebRTCListen string   `help:"UDP address for live video over WebRTC (default: the port of --listen)." name:"webrtc-listen" env:"CARDEA_WEBRTC_LISTEN" placeholder:"ADDR"`
+	Name         []string `help:"Host name that the NVR answers to besides its addresses; the first is the stable one. An address may follow, which helps in a container." default:"cardea.local" env:"CARDEA_NAME" placeholder:"NAME"`
+	HSTS         bool     `help:"Tell browsers to insist on HTTPS. For an own domain with a public certificate." name:"hsts" env:"CARDEA_HSTS"`
 }
 
 // Run serves until SIGTERM.
@@ -85,7 +87,11 @@ func (c *serveCommand) serve(e *env, dir string, beside func(*box) (runner, erro
 	}
 
 	at := addresses(tcp.Addr(), c.Name)
-	server := b.web(web.Config{Discovery: look, Names: c.Name, HSTS: c.HSTS, BaseURL: func() string { return at[0] }, CA: authority, Log: e.log.With("part", "web")})
+	media := c.webRTC(e, tcp.Addr())
+	if media != nil {
+		defer media.Close()
+	}
+	server := b.web(web.Config{Discovery: look, WebRTC: media, Names: c.Name, HSTS: c.HSTS, BaseURL: func() string { return at[0] }, CA: authority, Log: e.log.With("part", "web")})
 	g, ctx := errgroup.WithContext(e.ctx)
 	for _, part := range parts {
 		g.Go(func() error { return part.Run(ctx) })
@@ -106,6 +112,25 @@ func (c *serveCommand) serve(e *env, dir string, beside func(*box) (runner, erro
 	}
 	e.log.Info("stopped")
 	return nil
+}
+
+// webRTC opens the UDP port. Without one the NVR works all the same: browsers take the other way.
+func (c *serveCommand) webRTC(e *env, tcp net.Addr) *webrtc.Server {
+	at := c.WebRTCListen
+	if at == "" {
+		at = tcp.String()
+	}
+	addr, err := net.ResolveUDPAddr("udp", at)
+	if err != nil {
+		e.log.Warn("there is no live video over WebRTC; name an address with --webrtc-listen", "err", err)
+		return nil
+	}
+	conn, err := net.ListenUDP("udp", addr)
+	if err != nil {
+		e.log.Warn("there is no live video over WebRTC; name a free port with --webrtc-listen", "err", err)
+		return nil
+	}
+	return webrtc.New(conn)
 }
 
 // announce prints what a person needs to open the NVR for the first time.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"cardea/camera/rtsp"
-	"cardea/nvr/live"
 	"cardea/store"
 )
 
@@ -332,18 +331,6 @@ func (n *NVR) Record(ctx context.Context, actor store.Actor, id store.ID, d time
 	}
 	r.line.Trigger(now.Add(d))
 	return e, nil
-}
-
-// Watch starts a live view. The caller closes the viewer.
-func (n *NVR) Watch(ctx context.Context, actor store.Actor, id store.ID, c live.Config) (*live.Viewer, error) {
-	r, err := n.runner(id)
-	if err != nil {
-		return nil, err
-	}
-	if err := n.noteViewing(ctx, actor, "live", liveGap, store.Access{Camera: id}); err != nil {
-		return nil, err
-	}
-	return live.New(r.hub, c), nil
 }
 
 // fingerprint prints a hash for people.

@@ -21,7 +21,11 @@ func (n *NVR) Settings(ctx context.Context) (Settings, error) {
 		return Settings{}, err
 	}
 	port, err := n.timePort(ctx)
-	return Settings{RetentionDays: p.Days, RetentionBytes: p.Bytes, MinFreeBytes: p.MinFree, LogDays: days, TimeServerPort: port}, err
+	if err != nil {
+		return Settings{}, err
+	}
+	webRTC, err := n.WebRTC(ctx)
+	return Settings{RetentionDays: p.Days, RetentionBytes: p.Bytes, MinFreeBytes: p.MinFree, LogDays: days, TimeServerPort: port, WebRTC: webRTC}, err
 }
 
 // ChangeSettings changes them at once.
@@ -45,6 +49,11 @@ func (n *NVR) ChangeSettings(ctx context.Context, actor store.Actor, c SettingsC
 	}
 	if c.TimeServerPort != nil {
 		if err := n.setTimePort(ctx, *c.TimeServerPort); err != nil {
+			return Settings{}, err
+		}
+	}
+	if c.WebRTC != nil {
+		if err := n.setWebRTC(ctx, *c.WebRTC); err != nil {
 			return Settings{}, err
 		}
 	}

@@ -59,7 +59,7 @@ func TestEveryUseCaseIsLogged(t *testing.T) {
 			return err
 		}},
 		{"live bert", func() error {
-			viewer, err := b.Watch(ctx, bert, id, live.Config{})
+			viewer, err := b.Live(ctx, bert, id, Main, live.Config{})
 			if err == nil {
 				viewer.Close()
 			}

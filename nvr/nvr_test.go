@@ -224,7 +224,7 @@ func TestFromLensToVault(t *testing.T) {
 		return false
 	})
 
-	viewer, err := b.Watch(t.Context(), anna, id, live.Config{})
+	viewer, err := b.Live(t.Context(), anna, id, Main, live.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -227,6 +227,7 @@ type Settings struct {
 	MinFreeBytes   int64 // 0 = the larger of 2 GiB and 5 % of the disk
 	LogDays        int   // how long the contents of log records are kept; default 30
 	TimeServerPort int   // UDP port where cameras get the time; 0 = off, the default
+	WebRTC         bool  // whether browsers may watch over WebRTC; the default
 }
 
 // SettingsChange is the input of ChangeSettings; nil leaves a field as it is.
@@ -236,6 +237,7 @@ type SettingsChange struct {
 	MinFreeBytes   *int64
 	LogDays        *int
 	TimeServerPort *int
+	WebRTC         *bool
 }
 
 // Stats are counters since the start, for metrics.

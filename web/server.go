@@ -27,6 +27,7 @@ import (
 	"cardea/auth/link"
 	"cardea/camera/discovery"
 	"cardea/nvr"
+	"cardea/nvr/webrtc"
 	"cardea/web/api"
 	"cardea/web/feed"
 	"cardea/web/playback"
@@ -63,6 +64,8 @@ type Config struct {
 	Names []string
 	// HSTS asks browsers to insist on HTTPS. Off by default: it outlives a change of certificates.
 	HSTS bool
+	// WebRTC is the UDP port of live video; nil where there is none. It stays open as long as the Server runs.
+	WebRTC *webrtc.Server
 	// Version is the program's, for GET /api/health.
 	Version string
 	// Now is the clock; time.Now where nil.
@@ -105,7 +108,7 @@ func New(cfg Config) *Server {
 		NVR: cfg.NVR, Auth: cfg.Auth, CA: authority(cfg.CA), Discovery: cfg.Discovery, Name: cfg.Names[0], Version: cfg.Version, Started: s.started, Now: cfg.Now,
 		ClipsPrefix: cfg.ClipsPrefix, ClaimURL: s.claimURL, InviteURL: s.inviteURL, Links: s.links,
 	})
-	s.playback = playback.New(playback.Config{NVR: cfg.NVR, Auth: cfg.Auth, Links: s.links, Log: cfg.Log})
+	s.playback = playback.New(playback.Config{NVR: cfg.NVR, Auth: cfg.Auth, Links: s.links, WebRTC: cfg.WebRTC, Names: cfg.Names, Log: cfg.Log})
 	s.feed = feed.New(cfg.NVR, cfg.Log)
 	s.fiber = fiber.New(fiber.Config{
 		AppName:                 "cardea",

@@ -77,6 +77,8 @@ func (s *Server) routes() []route {
 		{get, "/api/events/{id}", caller.Viewer, "One event", call(ok, a.Event)},
 		{get, "/api/health", caller.Viewer, "The state of the NVR", call(ok, a.Health)},
 		{get, "/api/live", caller.Viewer, "WebSocket with live video of many cameras", media(raw(http.StatusSwitchingProtocols, binary, p.Live))},
+		{post, "/api/live/{camera}/whep", caller.Viewer, "Live video over WebRTC: an offer, answered (WHEP)", media(raw(created, "application/sdp", p.WHEP))},
+		{del, "/api/live/{camera}/whep/{session}", caller.Viewer, "End it", media(raw(none, jsonType, p.EndPeer))},
 		{get, "/api/log/checkpoint", caller.Viewer, "The newest signed checkpoint of a log, for a witness to remember", call(ok, a.LogCheckpoint)},
 		{get, "/api/log/proof", caller.Viewer, "That a log goes on from an older checkpoint, or holds a record", call(ok, a.LogProof)},
 		{get, "/api/log/vkey", caller.Viewer, "The public key of a log", call(ok, a.LogKey)},

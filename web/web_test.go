@@ -25,6 +25,7 @@ import (
 	"cardea/auth"
 	"cardea/auth/ca"
 	"cardea/nvr"
+	"cardea/nvr/webrtc"
 	"cardea/store"
 	"cardea/store/vault"
 	"cardea/web/api"
@@ -72,8 +73,12 @@ func newFixture(t *testing.T, edit ...func(*auth.Config)) *fixture {
 	authority, err := ca.OpenWeb(ca.Config{Dir: filepath.Join(dir, "keys"), Log: log})
 	check(t, err)
 	f := &fixture{t: t, dir: dir, people: people, db: db, seeds: map[string]string{}, transport: &http.Transport{DisableCompression: true}}
+	udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	check(t, err)
+	media := webrtc.New(udp)
+	t.Cleanup(func() { check(t, media.Close()) })
 	f.server = New(Config{
-		NVR: recorder, Auth: people, CA: authority, Names: []string{"cardea.local", "nvr.example.org"}, Log: log, Version: "test",
+		NVR: recorder, Auth: people, CA: authority, WebRTC: media, Names: []string{"cardea.local", "nvr.example.org"}, Log: log, Version: "test",
 		BaseURL: func() string { return "https://127.0.0.1:8443" }, ClipsPrefix: "clips/",
 		App: fstest.MapFS{
 			"index.html":               {Data: []byte("<!doctype html>app")},

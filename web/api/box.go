@@ -77,10 +77,11 @@ type Settings struct {
 	MinFreeBytes   int64 `json:"min_free_bytes" doc:"Kept free on the disk; 0 is the larger of 2 GiB and 5 %"`
 	LogDays        int   `json:"log_days" doc:"How long the contents of the logs' records are kept; the proofs stay"`
 	TimeServerPort int   `json:"time_server_port" doc:"UDP port where isolated cameras get the time; 0 is off"`
+	WebRTC         bool  `json:"webrtc" doc:"Whether browsers may watch over WebRTC, whose encryption (DTLS) is TLS 1.2"`
 }
 
 func settings(s nvr.Settings) Settings {
-	return Settings{s.RetentionDays, s.RetentionBytes, s.MinFreeBytes, s.LogDays, s.TimeServerPort}
+	return Settings{s.RetentionDays, s.RetentionBytes, s.MinFreeBytes, s.LogDays, s.TimeServerPort, s.WebRTC}
 }
 
 // Settings answers GET /api/settings.
@@ -100,6 +101,7 @@ type ChangeSettingsRequest struct {
 		MinFreeBytes   *int64 `json:"min_free_bytes,omitempty" minimum:"0"`
 		LogDays        *int   `json:"log_days,omitempty" minimum:"1" maximum:"3650"`
 		TimeServerPort *int   `json:"time_server_port,omitempty" minimum:"0" maximum:"65535"`
+		WebRTC         *bool  `json:"webrtc,omitempty"`
 	}
 }
 
@@ -109,7 +111,7 @@ func (a *API) ChangeSettings(ctx context.Context, in *ChangeSettingsRequest) (*B
 	var s nvr.Settings
 	change := func() (err error) {
 		s, err = a.nvr.ChangeSettings(ctx, actor(ctx), nvr.SettingsChange{
-			RetentionDays: b.RetentionDays, RetentionBytes: b.RetentionBytes, MinFreeBytes: b.MinFreeBytes, LogDays: b.LogDays, TimeServerPort: b.TimeServerPort,
+			RetentionDays: b.RetentionDays, RetentionBytes: b.RetentionBytes, MinFreeBytes: b.MinFreeBytes, LogDays: b.LogDays, TimeServerPort: b.TimeServerPort, WebRTC: b.WebRTC,
 		})
 		return err
 	}

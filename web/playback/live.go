@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
+	"cardea/nvr"
 	"cardea/nvr/live"
 	"cardea/store"
 	"cardea/web/caller"
@@ -51,6 +52,7 @@ type request struct {
 	ID      uint32 `json:"id"`
 	Camera  string `json:"camera"`
 	Quality string `json:"quality"`
+	Silent  bool   `json:"silent"` // without sound, which costs a wall of cameras nothing then
 }
 
 // notice is what the server says in text.
@@ -61,6 +63,12 @@ type notice struct {
 	Wall   string `json:"wall,omitempty"`
 	Phase  string `json:"phase,omitempty"`
 	Detail string `json:"detail,omitempty"`
+	// Quality of an init segment: main or sub.
+	Quality string `json:"quality,omitempty"`
+	// Age of the newest picture in seconds, where that is no longer now.
+	Age int `json:"age,omitempty"`
+	// Dropped counts pictures that this client was too slow for.
+	Dropped uint64 `json:"dropped,omitempty"`
 }
 
 // Live answers GET /api/live: one WebSocket for all cameras that a page shows. The route's guard has checked the
@@ -171,28 +179,31 @@ func (s *socket) handle(ctx context.Context, r request) error {
 	switch r.Type {
 	case "unsubscribe":
 		return nil
-	case "subscribe":
+	case "subscribe", "state":
 	default:
 		return s.tell(notice{Type: "error", ID: r.ID, Detail: "The NVR does not know this request."})
 	}
 	if len(s.subs) >= subscriptions {
 		return s.tell(notice{Type: "error", ID: r.ID, Detail: fmt.Sprintf("One page may watch %d cameras.", subscriptions)})
 	}
-	if r.Quality != "" && r.Quality != "main" {
-		return s.tell(notice{Type: "error", ID: r.ID, Detail: "This quality is not offered."})
-	}
 	camera, err := store.ParseID(r.Camera)
 	if err == nil && !s.who.Sees(camera) {
 		err = store.Errorf(store.NotFound, "there is no camera %s", camera)
 	}
-	var viewer *live.Viewer
-	if err == nil {
-		viewer, err = s.p.nvr.Watch(ctx, s.who.Actor(), camera, live.Config{Headroom: liveHeader})
-	}
-	began := s.p.nvr.Now()
 	if err != nil {
 		return s.tell(notice{Type: "error", ID: r.ID, Detail: s.p.sentence(err)})
 	}
+	if r.Type == "state" { // of a camera whose pictures come over WebRTC
+		sub, stop := context.WithCancel(ctx)
+		s.subs[r.ID] = stop
+		s.g.Go(func() error { return ignoreEnd(sub, s.watchState(sub, r.ID, camera, nil)) })
+		return nil
+	}
+	viewer, err := s.p.nvr.Live(ctx, s.who.Actor(), camera, nvr.ParseQuality(r.Quality), live.Config{Headroom: liveHeader, NoAudio: r.Silent})
+	if err != nil {
+		return s.tell(notice{Type: "error", ID: r.ID, Detail: s.p.sentence(err)})
+	}
+	began := s.p.nvr.Now()
 	sub, stop := context.WithCancel(ctx)
 	s.subs[r.ID] = stop
 	s.g.Go(func() error {
@@ -202,7 +213,7 @@ func (s *socket) handle(ctx context.Context, r request) error {
 		}()
 		return ignoreEnd(sub, s.pump(sub, r.ID, viewer))
 	})
-	s.g.Go(func() error { return ignoreEnd(sub, s.watchState(sub, r.ID, camera)) })
+	s.g.Go(func() error { return ignoreEnd(sub, s.watchState(sub, r.ID, camera, viewer)) })
 	return nil
 }
 
@@ -215,7 +226,7 @@ func ignoreEnd(sub context.Context, err error) error {
 }
 
 // pump sends what one viewer makes.
-func (s *socket) pump(ctx context.Context, id uint32, v *live.Viewer) error {
+func (s *socket) pump(ctx context.Context, id uint32, v *nvr.View) error {
 	for {
 		m, err := v.Next(ctx)
 		if err != nil {
@@ -227,7 +238,7 @@ func (s *socket) pump(ctx context.Context, id uint32, v *live.Viewer) error {
 		kind := byte(kindPart)
 		switch {
 		case m.MIME != "":
-			if err := s.tell(notice{Type: "init", ID: id, MIME: m.MIME, Wall: m.Wall.UTC().Format(timeFormat)}); err != nil {
+			if err := s.tell(notice{Type: "init", ID: id, MIME: m.MIME, Wall: m.Wall.UTC().Format(timeFormat), Quality: m.Quality}); err != nil {
 				return err
 			}
 			kind = kindInit
@@ -251,8 +262,9 @@ func putHeader(b []byte, id uint32, kind byte, wall time.Time) {
 	binary.BigEndian.PutUint64(b[5:liveHeader], uint64(wall.UnixMicro()))
 }
 
-// watchState tells the client the phase of its camera, at first and whenever it changes.
-func (s *socket) watchState(ctx context.Context, id uint32, camera store.ID) error {
+// watchState tells the client the phase of its camera and the age of its newest picture, at first and whenever they change. Without a
+// viewer the pictures go another way.
+func (s *socket) watchState(ctx context.Context, id uint32, camera store.ID, viewer *nvr.View) error {
 	tick := time.NewTicker(stateEvery)
 	defer tick.Stop()
 	told := notice{}
@@ -263,6 +275,12 @@ func (s *socket) watchState(ctx context.Context, id uint32, camera store.ID) err
 			return s.tell(notice{Type: "error", ID: id, Detail: s.p.sentence(err)})
 		}
 		now.Phase, now.Detail = st.Phase, st.Detail
+		if viewer != nil {
+			if age := viewer.Age(); age >= oldPicture {
+				now.Age = int(age / time.Second)
+			}
+			now.Dropped = viewer.Dropped().Frames
+		}
 		if now != told {
 			if err := s.tell(now); err != nil {
 				return err

@@ -1,4 +1,4 @@
-// Package playback serves pictures: the ciphertext of clips by ranges, and live video over one WebSocket. It never
+// Package playback serves pictures: the ciphertext of clips by ranges, and live video over one WebSocket or WebRTC. It never
 // opens a clip, and holds no video longer than it takes to send it.
 package playback
 
@@ -11,26 +11,34 @@ import (
 	"cardea/auth"
 	"cardea/auth/link"
 	"cardea/nvr"
+	"cardea/nvr/webrtc"
 	"cardea/store"
 	"cardea/web/caller"
 )
 
-// Config is what a Playback is made of; every field is needed.
+// Config is what a Playback is made of; every field is needed but WebRTC and Names.
 type Config struct {
 	NVR  *nvr.NVR
 	Auth *auth.People
 	// Links checks what guests were signed.
 	Links *link.Signer
+	// WebRTC is the UDP port; nil where there is none.
+	WebRTC *webrtc.Server
+	// Names are what the box answers to; addresses among them are told to browsers that look for the UDP port.
+	Names []string
 	Log   *slog.Logger
 }
 
-// Playback holds the open live sockets. Make one with New; Close ends it.
+// Playback holds the open live sockets and connections. Make one with New; Close ends it.
 type Playback struct {
 	nvr     *nvr.NVR
 	auth    *auth.People
 	links   *link.Signer
 	log     *slog.Logger
 	sockets sockets
+	webrtc  *webrtc.Server
+	peers   peers
+	names   []string
 
 	ctx    context.Context // ends with Close; parent of every socket
 	cancel context.CancelFunc
@@ -38,12 +46,12 @@ type Playback struct {
 
 // New starts nothing.
 func New(cfg Config) *Playback {
-	p := &Playback{nvr: cfg.NVR, auth: cfg.Auth, links: cfg.Links, log: cfg.Log, sockets: sockets{open: map[string]int{}}}
+	p := &Playback{nvr: cfg.NVR, auth: cfg.Auth, links: cfg.Links, log: cfg.Log, sockets: sockets{open: map[string]int{}}, webrtc: cfg.WebRTC, names: cfg.Names, peers: peers{open: map[string]*peer{}}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }
 
-// Close ends every live socket and waits until the last one is gone.
+// Close ends every live socket and connection and waits until the last one is gone.
 func (p *Playback) Close() {
 	p.cancel()
 	p.sockets.wait.Wait()
