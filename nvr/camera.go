@@ -96,7 +96,7 @@ func (n *NVR) AddCamera(ctx context.Context, actor store.Actor, c NewCamera) (Ca
 	}
 	row := store.NewCamera(c.Name, at.url.String())
 	row.Trust, row.Pin = trustOf(at.url), at.pin
-	row.ONVIF = at.onvif
+	row.ONVIF, row.Controls = at.onvif, at.controls
 	if row.SubURL, err = at.subURL(c.SubURL); err != nil {
 		return CameraStatus{}, err
 	}
@@ -142,7 +142,7 @@ func (n *NVR) ChangeCamera(ctx context.Context, actor store.Actor, id store.ID, 
 	if err := n.note(ctx, actor, "camera.change", store.Access{Camera: id, Detail: c.words()}); err != nil {
 		return CameraStatus{}, err
 	}
-	reconnect, sub := false, false
+	reconnect, sub, listen := false, false, false
 	row, err := n.db.UpdateCamera(ctx, id, func(row *store.Camera) error {
 		before := *row
 		if err := n.apply(row, c); err != nil {
@@ -151,6 +151,7 @@ func (n *NVR) ChangeCamera(ctx context.Context, actor store.Actor, id store.ID, 
 		reconnect = before.URL != row.URL || !slices.Equal(before.Secret, row.Secret) || !slices.Equal(before.Pin, row.Pin) ||
 			before.Transport != row.Transport
 		sub = before.SubURL != row.SubURL
+		listen = before.ONVIF != row.ONVIF
 		return nil
 	})
 	if err != nil {
@@ -173,6 +174,9 @@ func (n *NVR) ChangeCamera(ctx context.Context, actor store.Actor, id store.ID, 
 	}
 	if sub {
 		r.sub.restart()
+	}
+	if listen {
+		r.listenAnew()
 	}
 	n.keeper.Wake()
 	n.log.InfoContext(ctx, "camera changed", "by", actor.Name, "camera", id.String(), "name", row.Name, "url", rtsp.Redact(row.URL), "mode", row.Mode)
@@ -208,6 +212,9 @@ func (n *NVR) apply(row *store.Camera, c CameraChange) error {
 		if row.Trust == store.TrustPaired {
 			if next.Scheme != "rtsps" || account != (credentials{}) {
 				return store.Errorf(store.Invalid, "a paired camera is reached over rtsps:// and has no password")
+			}
+			if err := n.reseal(row, next.Host); err != nil {
+				return err
 			}
 			row.URL = next.String() // it may have moved; it proves itself all the same
 			row.SubURL, row.ONVIF = moved(row.SubURL, address, next), moved(row.ONVIF, address, next)

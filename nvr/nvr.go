@@ -121,6 +121,9 @@ func Open(ctx context.Context, cfg Config) (*NVR, error) {
 	if err := n.endAlarms(ctx); err != nil {
 		return nil, fmt.Errorf("open recorder: %w", err)
 	}
+	if err := n.endHeard(ctx); err != nil {
+		return nil, fmt.Errorf("open recorder: %w", err)
+	}
 	if err := n.addRunners(ctx); err != nil {
 		return nil, fmt.Errorf("open recorder: %w", err)
 	}

@@ -33,8 +33,9 @@ type target struct {
 	// chosen says what was chosen at an ONVIF address; "" where a person named the stream.
 	chosen string
 	// sub is the smaller stream and onvif the device service that told of it; nil and "" where a person named the stream.
-	sub   *url.URL
-	onvif string
+	sub      *url.URL
+	onvif    string
+	controls store.Controls
 }
 
 // subURL is the address of the sub-stream: what a person typed, else what the camera said, as long as the same is known of it as of the
@@ -87,10 +88,11 @@ func (n *NVR) resolve(ctx context.Context, text, print string) (target, error) {
 		info = onvif.Info{Model: "a camera"} // it is for people only
 	}
 	t := target{url: streams.MainURL, account: credentials{User: user, Password: password}, chosen: chosen(info, streams), sub: streams.SubURL, onvif: at.String()}
+	t.controls = controlsOf(client.Abilities(ctx, streams))
 	switch {
-	case t.url.Scheme == "rtsps":
-		t.pin = pin
-	case pin != nil && at.Scheme != "https":
+	case t.url.Scheme == "rtsps", at.Scheme == "https":
+		t.pin = pin // where the stream itself is plain it is that of ONVIF alone
+	case pin != nil:
 		_, err := pinFor(t.url, print)
 		return target{}, err
 	}

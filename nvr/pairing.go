@@ -214,6 +214,7 @@ func (n *NVR) rowFor(ctx context.Context, d store.Device) (store.Camera, error) 
 		row.Name = d.Name + " " + strconv.Itoa(i)
 	}
 	row.Trust, row.Pin, row.Secret = store.TrustPaired, d.SPKI, nil
+	row.SubURL, row.ONVIF, row.Controls = "", "", 0 // those of what was there before
 	return row, nil
 }
 

@@ -52,6 +52,9 @@ type runner struct {
 	// isolation is why there is no connection, until a person decides; nil while there may be one.
 	isolation *store.Isolation
 	syncing   sync.Mutex // one at a time looks after it
+	control   control    // what people do with it over ONVIF
+	// endListening begins to listen to what it notices anew.
+	endListening context.CancelFunc
 }
 
 // credentials are what a camera's row holds sealed.
@@ -168,9 +171,10 @@ func (r *runner) run(ctx context.Context) {
 			continue
 		}
 		cam, err := r.connect(cancel)
-		var sub sync.WaitGroup
+		var beside sync.WaitGroup
 		if err == nil {
-			sub.Go(func() { r.sub.run(connection) })
+			beside.Go(func() { r.sub.run(connection) })
+			beside.Go(func() { r.listen(connection) })
 			err = cam.Run(connection, r.hub.Publish)
 		}
 		if connection.Err() == nil {
@@ -179,7 +183,7 @@ func (r *runner) run(ctx context.Context) {
 			<-connection.Done()
 		}
 		cancel()
-		sub.Wait()
+		beside.Wait()
 		r.mu.Lock()
 		removed := r.removed
 		r.mu.Unlock()
@@ -273,6 +277,16 @@ func (n *NVR) seal(c credentials, host string) ([]byte, error) {
 		return nil, fmt.Errorf("store credentials: %w", err)
 	}
 	return n.cfg.BoxKey.SealSecret(plain, sealContext(host))
+}
+
+// reseal binds the credentials of a row, if it has any, to another host.
+func (n *NVR) reseal(row *store.Camera, host string) error {
+	account, err := n.credentials(*row)
+	if err != nil {
+		return store.Errorf(store.Conflict, "%s", lostSecret)
+	}
+	row.Secret, err = n.seal(account, host)
+	return err
 }
 
 // attend is called by the hub when somebody begins or ends to watch.
