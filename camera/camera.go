@@ -41,7 +41,11 @@ type Config struct {
 	ConnectTimeout, StallTimeout, KeyTimeout time.Duration
 	// Backoff and BackoffMax bound the wait between attempts: 1 s and 60 s when zero.
 	Backoff, BackoffMax time.Duration
-	// RefusedWait is the wait after refused credentials, so that no camera locks the account: 5 min when zero.
+	// MaxBitrate (bits a second) and MaxFPS (pictures a second) bound what the camera may send for more than some seconds: 150 Mbit/s and
+	// 300 when zero. Then the session ends with ErrFlood.
+	MaxBitrate int64
+	MaxFPS     float64
+	// RefusedWait is the wait after refused credentials, so that no camera locks the account, and after a flood: 5 min when zero.
 	RefusedWait time.Duration
 	// Now is time.Now when nil; Rand, in [0, 1), spreads attempts and is math/rand/v2's when nil.
 	Now  func() time.Time
@@ -80,6 +84,12 @@ func New(cfg Config) *Camera {
 	}
 	if cfg.RefusedWait == 0 {
 		cfg.RefusedWait = 5 * time.Minute
+	}
+	if cfg.MaxBitrate == 0 {
+		cfg.MaxBitrate = maxBitrate
+	}
+	if cfg.MaxFPS == 0 {
+		cfg.MaxFPS = maxFPS
 	}
 	return &Camera{cfg: cfg, state: State{Phase: Stopped, Since: cfg.Now()}}
 }

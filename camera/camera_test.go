@@ -202,6 +202,40 @@ func TestWrongPasswordIsNotHammered(t *testing.T) {
 	}
 }
 
+// A camera that sends more than it may is cut off and left alone, with a sentence that says how much it was.
+// Attack case 62 of docs/attacks.md.
+func TestFloodIsCutOff(t *testing.T) {
+	for name, limit := range map[string]func(*Config){
+		"bit rate": func(c *Config) { c.MaxBitrate = 50_000 },
+		"pictures": func(c *Config) { c.MaxFPS = 10 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u, _ := lens(t, agent.Config{})
+			cfg := Config{URL: u}
+			limit(&cfg)
+			w := start(t, cfg)
+			eventually(t, "the end of the flood", func() bool { return w.State().Phase == Refused })
+			s := w.State()
+			if !s.Flooded || !strings.Contains(s.Detail, "pictures a second are taken from one camera") || time.Until(s.NextAttempt) < time.Minute {
+				t.Errorf("state %+v", s)
+			}
+		})
+	}
+	var f flood
+	cfg, calm := New(Config{}).cfg, State{Bitrate: 40_000_000, FPS: 60}
+	for range 4 { // a burst is no flood
+		if f.look(cfg, State{Bitrate: 400_000_000}) != nil {
+			t.Error("cut off by a burst")
+		}
+	}
+	for range 100 {
+		if f.look(cfg, calm) != nil {
+			t.Fatal("4K with 60 pictures is cut off")
+		}
+	}
+}
+
 func TestUnusable(t *testing.T) {
 	u, _ := lens(t, agent.Config{})
 	u.Path = "/nowhere"

@@ -44,6 +44,7 @@ func (c *Camera) Run(ctx context.Context, sink func(*frame.Frame)) error {
 		r.set(func(s *State) {
 			s.Phase, s.Detail, s.NextAttempt = c.phaseOf(err), err.Error(), c.cfg.Now().Add(wait)
 			s.Presented = presented(err)
+			s.Flooded = errors.As(err, new(ErrFlood))
 			s.FPS, s.Bitrate = 0, 0
 		})
 		timer := time.NewTimer(wait)
@@ -69,7 +70,7 @@ func (c *Camera) phaseOf(err error) Phase {
 	switch {
 	case errors.As(err, &pin) && len(pin.Want) > 0, errors.As(err, &identity), known && (errors.As(err, &old) || errors.As(err, &plain)):
 		return Doubted
-	case rtsp.Credentials(err):
+	case rtsp.Credentials(err), errors.As(err, new(ErrFlood)):
 		return Refused
 	case rtsp.Settings(err):
 		return Unusable
@@ -141,6 +142,10 @@ func (r *runner) session(ctx context.Context) (lasted time.Duration, err error) 
 	r.sessions++
 	r.before, r.window, r.seen = rtsp.Stats{}, window{}, map[Warning]time.Time{}
 
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var floods flood
+	var flooded error
 	ended := make(chan error, 1)
 	go func() {
 		if c.cfg.Before != nil {
@@ -162,13 +167,21 @@ func (r *runner) session(ctx context.Context) (lasted time.Duration, err error) 
 			r.window = window{}
 			c.cfg.Log.Info("camera streaming", "camera", c.cfg.Name)
 			r.set(func(st *State) {
-				st.Phase, st.Detail, st.NextAttempt, st.Presented = Streaming, "", time.Time{}, nil
+				st.Phase, st.Detail, st.NextAttempt, st.Presented, st.Flooded = Streaming, "", time.Time{}, nil, false
 				st.Reconnects = r.sessions - 1
 			})
 			r.look(s.Stats(), false)
 		case <-tick.C:
 			r.look(s.Stats(), begun.Load())
+			if flooded == nil {
+				if flooded = floods.look(c.cfg, c.State()); flooded != nil {
+					stop()
+				}
+			}
 		case err = <-ended:
+			if flooded != nil {
+				err = flooded
+			}
 			stats := s.Stats()
 			r.look(stats, false)
 			r.lost += stats.Lost

@@ -12,7 +12,7 @@ const (
 	Streaming Phase = "streaming"
 	// Waiting: the camera is not there; the next attempt follows by itself.
 	Waiting Phase = "waiting"
-	// Refused: credentials were refused. Attempts are rare until a person changes something.
+	// Refused: credentials were refused, or the camera flooded us. Attempts are rare until a person changes something.
 	Refused Phase = "refused"
 	// Doubted: what answers does not prove to be the camera. Nothing was sent to it; a person has to decide.
 	Doubted Phase = "doubted"
@@ -81,6 +81,8 @@ type State struct {
 	ClockKnown  bool
 	// Presented is the SHA-256 of the SPKI that was shown in place of the pinned one, while Phase is Doubted for that.
 	Presented []byte
+	// Flooded says, while Phase is Refused, that the camera sent more than it may.
+	Flooded bool
 	// LastFrame is when the last picture came; zero for never.
 	LastFrame time.Time
 }

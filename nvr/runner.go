@@ -52,9 +52,6 @@ type runner struct {
 	// isolation is why there is no connection, until a person decides; nil while there may be one.
 	isolation *store.Isolation
 	syncing   sync.Mutex // one at a time looks after it
-	control   control    // what people do with it over ONVIF
-	// endListening begins to listen to what it notices anew.
-	endListening context.CancelFunc
 }
 
 // credentials are what a camera's row holds sealed.
@@ -171,10 +168,9 @@ func (r *runner) run(ctx context.Context) {
 			continue
 		}
 		cam, err := r.connect(cancel)
-		var beside sync.WaitGroup
+		var sub sync.WaitGroup
 		if err == nil {
-			beside.Go(func() { r.sub.run(connection) })
-			beside.Go(func() { r.listen(connection) })
+			sub.Go(func() { r.sub.run(connection) })
 			err = cam.Run(connection, r.hub.Publish)
 		}
 		if connection.Err() == nil {
@@ -183,7 +179,7 @@ func (r *runner) run(ctx context.Context) {
 			<-connection.Done()
 		}
 		cancel()
-		beside.Wait()
+		sub.Wait()
 		r.mu.Lock()
 		removed := r.removed
 		r.mu.Unlock()
@@ -279,16 +275,6 @@ func (n *NVR) seal(c credentials, host string) ([]byte, error) {
 	return n.cfg.BoxKey.SealSecret(plain, sealContext(host))
 }
 
-// reseal binds the credentials of a row, if it has any, to another host.
-func (n *NVR) reseal(row *store.Camera, host string) error {
-	account, err := n.credentials(*row)
-	if err != nil {
-		return store.Errorf(store.Conflict, "%s", lostSecret)
-	}
-	row.Secret, err = n.seal(account, host)
-	return err
-}
-
 // attend is called by the hub when somebody begins or ends to watch.
 func (r *runner) attend(live bool) {
 	r.mu.Lock()
@@ -359,9 +345,7 @@ func (r *runner) onState(s camera.State) {
 	if s.Phase != camera.Stopped {
 		r.line.Connection(reason, s.Detail)
 	}
-	if s.Phase == camera.Doubted && !r.revoked() {
-		r.n.suspect(suspicion{r, "identity", s.Detail, s.Presented})
-	}
+	r.judge(s)
 	r.sub.mainStreams(s.Phase == camera.Streaming)
 	r.mu.Lock()
 	defer r.mu.Unlock()

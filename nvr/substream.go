@@ -249,9 +249,7 @@ func (s *substream) publish(f *frame.Frame) {
 
 // onState is called by the camera at each change.
 func (s *substream) onState(state camera.State) {
-	if state.Phase == camera.Doubted && !s.r.revoked() {
-		s.r.n.suspect(suspicion{s.r, "identity", state.Detail, state.Presented})
-	}
+	s.r.judge(state)
 	s.mu.Lock()
 	s.phase = state.Phase
 	lost := s.showing && state.Phase != camera.Streaming

@@ -81,6 +81,16 @@ func (n *NVR) compare(ctx context.Context, r *runner, w *anomaly.Watch) {
 	}
 }
 
+// judge has the camera isolated where a connection of it ended in doubt of who it is, or because it sent more than a camera may.
+func (r *runner) judge(s camera.State) {
+	switch {
+	case s.Phase == camera.Doubted && !r.revoked():
+		r.n.suspect(suspicion{r, "identity", s.Detail, s.Presented})
+	case s.Flooded:
+		r.n.suspect(suspicion{r, anomaly.BitRate, s.Detail, nil})
+	}
+}
+
 // suspect asks for a camera to be isolated. It does not block: a camera that is still in doubt is suspected again at its next attempt.
 func (n *NVR) suspect(s suspicion) {
 	select {

@@ -14,8 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"cardea/camera"
 	"cardea/camera/agent"
 	"cardea/camera/agent/pattern"
+	"cardea/nvr/anomaly"
 	"cardea/store"
 )
 
@@ -123,4 +125,32 @@ func TestIdentityInDoubt(t *testing.T) {
 	if h, err := b.Health(t.Context()); err != nil || len(h.Alarms) != 0 {
 		t.Errorf("alarms %+v, %v", h.Alarms, err)
 	}
+}
+
+// TestFloodIsolates: a camera that was cut off because it sent more than one may is left alone until a person decides.
+// Attack case 62 of docs/attacks.md.
+func TestFloodIsolates(t *testing.T) {
+	a, fingerprint, _ := tlsLens(t, "", "pass")
+	b := openBox(t, t.TempDir())
+	b.makeVault()
+	st, err := b.AddCamera(t.Context(), anna, NewCamera{Name: "Front door", URL: "rtsps://cam:pass@" + a.Addr().String() + "/front", Fingerprint: fingerprint})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := st.Camera.ID
+	eventually(t, "recording", func() bool { return b.camera(id).Recording.Active })
+	r, err := b.runner(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flood := camera.ErrFlood{Bitrate: 400_000_000, MaxBitrate: 150_000_000, FPS: 25, MaxFPS: 300}
+	r.onState(camera.State{Phase: camera.Refused, Flooded: true, Detail: flood.Error()})
+	eventually(t, "isolated", func() bool { return b.camera(id).Isolation != nil })
+	if st := b.camera(id); st.Isolation.Cause != anomaly.BitRate || !strings.Contains(st.Connection.Detail, "400.0 Mbit/s") {
+		t.Errorf("isolation %+v", st.Isolation)
+	}
+	if _, err := b.AcceptCamera(t.Context(), anna, id, ""); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "recording again", func() bool { return b.camera(id).Recording.Active })
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -173,7 +174,7 @@ func (c *Camera) Run(ctx context.Context) error {
 			}
 			return fmt.Errorf("the camera's port: %w", err)
 		}
-		peer, _, _ := net.SplitHostPort(conn.RemoteAddr().String()) // an address of TCP always has that form
+		peer := peerOf(conn.RemoteAddr())
 		if !strangers.enter(peer) {
 			_ = conn.Close()
 			continue
@@ -329,7 +330,19 @@ func (c *Camera) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	return cfg, nil
 }
 
-// peers counts connections by address.
+// peerOf is who counts as one peer: an IPv4 address, or an IPv6 network of 64 bits, since whoever has one address of it has them all.
+func peerOf(addr net.Addr) string {
+	at, err := netip.ParseAddrPort(addr.String())
+	if err != nil {
+		return addr.String()
+	}
+	if a := at.Addr().Unmap(); a.Is6() {
+		return netip.PrefixFrom(a.WithZone(""), 64).Masked().String()
+	}
+	return at.Addr().Unmap().String()
+}
+
+// peers counts connections by peer.
 type peers struct {
 	mu    sync.Mutex
 	count map[string]int
