@@ -57,6 +57,8 @@ func (s *Server) routes() []route {
 		{post, "/api/passkeys/begin", caller.Viewer, "Begin to enrol a passkey", person(stepUp(call(ok, a.BeginPasskey)))},
 		{post, "/api/passkeys", caller.Viewer, "End that with the authenticator's answer", person(stepUp(call(created, a.AddPasskey)))},
 		{del, "/api/passkeys/{id}", caller.Viewer, "Forget a passkey", person(stepUp(call(none, a.RemovePasskey)))},
+		{put, "/api/passkeys/{id}/key", caller.Viewer, "Let a passkey open the caller's personal key", person(call(none, a.PutPasskeyKey))},
+		{del, "/api/passkeys/{id}/key", caller.Viewer, "Take back what a passkey opens; it goes on to sign in", person(call(none, a.RemovePasskeyKey))},
 		{get, "/api/vaults", caller.Viewer, "Vaults and who holds a grant", call(ok, a.Vaults)},
 		{get, "/api/vaults/{id}/grants", caller.Viewer, "The caller's own grants with the wrapped identity", call(ok, a.Grants)},
 		{post, "/api/vaults/{id}/grants", caller.Viewer, "Enrol a device of the caller's", call(created, a.NewGrant)},
