@@ -43,6 +43,7 @@ type Clip struct {
 	State       ClipState
 	Cause       Cause
 	Keep        bool // retention leaves it alone
+	Fetched     bool // fetched later from the camera's memory
 	Vault       ID   // whom it is sealed to
 	Codecs      string
 	Parts       []Part // only where the method says so
@@ -56,12 +57,12 @@ const clipColumns = `SELECT clip.id, camera.id, clip.start,
 	coalesce(clip."end", (SELECT "end" FROM open_part WHERE clip = clip.id ORDER BY n DESC LIMIT 1), clip.start),
 	CASE clip.state WHEN 0 THEN coalesce((SELECT bytes FROM open_part WHERE clip = clip.id ORDER BY n DESC LIMIT 1), 0) ELSE clip.bytes END,
 	CASE clip.state WHEN 0 THEN coalesce((SELECT plain FROM open_part WHERE clip = clip.id ORDER BY n DESC LIMIT 1), 0) ELSE clip.plain END,
-	clip.header_bytes, clip.init_bytes, clip.sha256, clip.state, clip.cause, clip.keep, vault.id, codec.mime
+	clip.header_bytes, clip.init_bytes, clip.sha256, clip.state, clip.cause, clip.keep, clip.fetched, vault.id, codec.mime
 	FROM clip JOIN camera ON camera.no = clip.camera_no JOIN vault ON vault.no = clip.vault_no JOIN codec ON codec.no = clip.codec_no `
 
 func scanClip(row scanner) (c Clip, err error) {
 	err = row.Scan(&c.ID, &c.Camera, instant{&c.Start}, instant{&c.End}, &c.Bytes, &c.Plain, &c.HeaderBytes, &c.InitBytes,
-		&c.SHA256, &c.State, &c.Cause, &c.Keep, &c.Vault, &c.Codecs)
+		&c.SHA256, &c.State, &c.Cause, &c.Keep, &c.Fetched, &c.Vault, &c.Codecs)
 	return c, err
 }
 

@@ -150,8 +150,13 @@ func (t *tx) logFootage(r LogRecord, camera, clip ID) {
 
 // logClip binds the bytes of a clip that is finished, in whatever state.
 func (t *tx) logClip(c *Clip, state string, preview []byte) {
+	detail := ""
+	if c.Fetched {
+		detail = "Fetched later from the camera's memory."
+	}
 	t.logFootage(LogRecord{
 		Action: ActionClip, Start: timeText(c.Start), End: timeText(c.End), Bytes: c.Bytes, SHA256: hexText(c.SHA256), State: state, Preview: hexText(preview),
+		Detail: detail,
 	}, c.Camera, c.ID)
 }
 

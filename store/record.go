@@ -35,9 +35,9 @@ func (db *DB) OpenClip(ctx context.Context, c Clip) (Clip, error) {
 		if _, err := t.exec(`INSERT INTO codec (mime) VALUES (?) ON CONFLICT DO NOTHING`, c.Codecs); err != nil {
 			return err
 		}
-		_, err = t.exec(`INSERT INTO clip (camera_no, start, id, header_bytes, init_bytes, state, cause, keep, vault_no, codec_no)
-			VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, (SELECT no FROM codec WHERE mime = ?))`,
-			camera, micros(c.Start), c.ID, c.HeaderBytes, c.InitBytes, c.Cause, c.Keep, vault, c.Codecs)
+		_, err = t.exec(`INSERT INTO clip (camera_no, start, id, header_bytes, init_bytes, state, cause, keep, fetched, vault_no, codec_no)
+			VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, (SELECT no FROM codec WHERE mime = ?))`,
+			camera, micros(c.Start), c.ID, c.HeaderBytes, c.InitBytes, c.Cause, c.Keep, c.Fetched, vault, c.Codecs)
 		if duplicate(err) {
 			return Errorf(Conflict, "the camera has a clip that starts at %s already", c.Start.Format(time.RFC3339Nano))
 		}
@@ -53,6 +53,10 @@ type ClipParts struct {
 	End   time.Time // end of the last part's last frame
 	Plain int64     // plaintext bytes up to the end of the last part
 	Bytes int64     // bytes of the file that are durable and hold at least Plain
+	// Mark is the last picture in them, where the camera has a name for it. Missed is the number of what it was fetched for, 0 for a live
+	// recording.
+	Mark   Mark
+	Missed int64
 }
 
 // AppendParts records durable parts of any number of open clips in one transaction. Empty entries are skipped. The data MUST
@@ -77,7 +81,15 @@ func appendParts(t *tx, add *ClipParts) error {
 			return err
 		}
 	}
-	return nil
+	return progress(t, add.Clip, add.Missed, add.Mark, add.End)
+}
+
+// progress notes up to which picture a camera's recording, or what it was missing, is durable.
+func progress(t *tx, clip ID, missed int64, m Mark, end time.Time) error {
+	if missed != 0 {
+		return fetched(t, clip, missed, m, end)
+	}
+	return putMark(t, clip, m)
 }
 
 func notOpen(id ID) error { return Errorf(Conflict, "the clip %s is not open", id) }
@@ -91,6 +103,8 @@ type ClosedClip struct {
 	Bytes  int64     // size of the file
 	SHA256 []byte    // of the file
 	Event  *Event    // stored in the same transaction when not nil
+	Mark   Mark      // as in ClipParts
+	Missed int64     // as in ClipParts
 	// Preview, when not nil, is that of the clip, whose file is written next, see PreviewWritten. Clip, Camera, Start and End need not be set.
 	Preview *Preview
 }
@@ -152,6 +166,9 @@ func (db *DB) settle(ctx context.Context, end ClosedClip, state ClipState) (c Cl
 			return err
 		}
 		if _, err := t.exec(`DELETE FROM open_part WHERE clip = ?`, c.ID); err != nil {
+			return err
+		}
+		if err := progress(t, c.ID, end.Missed, end.Mark, c.End); err != nil {
 			return err
 		}
 		var preview []byte

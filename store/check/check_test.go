@@ -214,6 +214,12 @@ func TestFaults(t *testing.T) {
 			ok(t, h.db.PutSettings(t.Context(), map[string]string{"mqtt.url": "mqtt://me:secret@192.0.2.7"}))
 		}},
 		{"a clip that runs backwards", 11, false, func(t *testing.T, h *home) { h.sql(t, `UPDATE clip SET "end" = start - 1 WHERE state = 1`) }},
+		{"a fetched clip over another one", 24, false, func(t *testing.T, h *home) {
+			h.sql(t, `UPDATE clip SET fetched = 1, "end" = start + 63000000 WHERE id = ?`, h.closed.ID[:])
+		}},
+		{"a fetch of nothing", 24, false, func(t *testing.T, h *home) {
+			h.sql(t, `INSERT INTO missed (camera_no, life, after, before, start, "end") VALUES (1, 7, 5, 5, 1, 2)`)
+		}},
 		{"a gap over a clip", 12, false, func(t *testing.T, h *home) {
 			h.sql(t, `UPDATE clip SET "end" = start + 60000000 WHERE state = 1`)
 			h.sql(t, `UPDATE gap SET "end" = (SELECT max(start) FROM clip)`)
