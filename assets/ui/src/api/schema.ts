@@ -537,6 +537,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/events/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** WebSocket with events as they are added and changed */
+        get: operations["get-events-live"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/events/review": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Mark events as seen, or not */
+        post: operations["post-events-review"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/events/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One event */
+        get: operations["get-events-id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Mark an event as seen, keep it for ever, or note something about it */
+        patch: operations["patch-events-id"];
+        trace?: never;
+    };
     "/api/evidence": {
         parameters: {
             query?: never;
@@ -742,6 +794,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/live/{camera}/whep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Live video over WebRTC: an offer, answered (WHEP) */
+        post: operations["post-live-camera-whep"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/live/{camera}/whep/{session}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End it */
+        delete: operations["delete-live-camera-whep-session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/log": {
         parameters: {
             query?: never;
@@ -909,6 +995,24 @@ export interface paths {
         post?: never;
         /** Forget a passkey */
         delete: operations["delete-passkeys-id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/passkeys/{id}/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Let a passkey open the caller's personal key */
+        put: operations["put-passkeys-id-key"];
+        post?: never;
+        /** Take back what a passkey opens; it goes on to sign in */
+        delete: operations["delete-passkeys-id-key"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1841,6 +1945,11 @@ export interface components {
             /** @description An empty text is the default vault */
             vault?: string;
         };
+        ChangeEventRequestBody: {
+            keep?: boolean;
+            note?: components["schemas"]["NewNote"];
+            reviewed?: boolean;
+        };
         ChangeSettingsRequestBody: {
             /** Format: int64 */
             log_days?: number;
@@ -1852,6 +1961,7 @@ export interface components {
             retention_days?: number;
             /** Format: int64 */
             time_server_port?: number;
+            webrtc?: boolean;
         };
         ChangeUserRequestBody: {
             /** @description The person sees every camera; instead of cameras */
@@ -2050,8 +2160,13 @@ export interface components {
              */
             end: string | null;
             id: string;
+            /** @description Retention leaves it, and the clips around it, alone */
+            keep: boolean;
             kind: string;
             labels: string[];
+            note: components["schemas"]["Note"];
+            /** @description null while nobody has marked it as seen */
+            reviewed: components["schemas"]["Review"];
             source: string;
             /** Format: date-time */
             start: string;
@@ -2303,6 +2418,12 @@ export interface components {
             /** @description What it is good for */
             path: string;
         };
+        NewNote: {
+            /** @description An age file of at most 8 KiB; left out, the note is taken away */
+            sealed?: string;
+            /** @description Whose recipient it is sealed to */
+            vault?: string;
+        };
         NewPasskeyRequestBody: {
             ceremony: string;
             /** @description PublicKeyCredential.toJSON(), without what the prf extension gave */
@@ -2369,6 +2490,12 @@ export interface components {
             /** @description Base64 of an age file of the identity line, wrapped by the vault passphrase */
             wrapped: string;
         };
+        Note: {
+            /** @description An age file */
+            sealed: string;
+            /** @description Whose recipient it is sealed to */
+            vault: string;
+        };
         OpenVaultRequestBody: {
             /** @description The AGE-SECRET-KEY line */
             identity: string;
@@ -2433,6 +2560,10 @@ export interface components {
             ceremony: string;
             /** @description PublicKeyCredential.toJSON(), without what the prf extension gave */
             credential: unknown;
+        };
+        PasskeyKeyRequestBody: {
+            /** @description Base64 of the private half of the personal key, sealed with a key that the passkey derives */
+            sealed: string;
         };
         PasswordRequestBody: {
             password: string;
@@ -2509,6 +2640,15 @@ export interface components {
         ResetTOTPRequestBody: {
             name: string;
         };
+        Review: {
+            /** Format: date-time */
+            at: string;
+            by: string;
+        };
+        ReviewEventsRequestBody: {
+            ids: string[];
+            reviewed: boolean;
+        };
         RevokeHolderRequestBody: {
             /** @description The new key, without which what is recorded from now on is not safe from that person */
             rotate?: components["schemas"]["NewKey"];
@@ -2578,6 +2718,8 @@ export interface components {
              * @description UDP port where isolated cameras get the time; 0 is off
              */
             time_server_port: number;
+            /** @description Whether browsers may watch over WebRTC, whose encryption (DTLS) is TLS 1.2 */
+            webrtc: boolean;
         };
         Setup: {
             /** @description An owner exists */
@@ -2690,10 +2832,14 @@ export interface components {
         SubStream: {
             /** @description Empty while unknown, as width, height and fps are 0 */
             codec: string;
+            /** @description Why it is not streaming although somebody wants it; viewers get the main stream then */
+            detail: string;
             /** Format: double */
             fps: number;
             /** Format: int64 */
             height: number;
+            /** @description As that of a camera; off while nobody wants it */
+            phase: string;
             /** @description Never with user or password */
             url: string;
             /** Format: int64 */
@@ -5158,8 +5304,16 @@ export interface operations {
     "get-events": {
         parameters: {
             query?: {
-                camera?: string;
-                kind?: string;
+                /** @description One or several, with commas; left out: all, and the NVR itself */
+                camera?: string[] | null;
+                /** @description One or several, with commas */
+                kind?: string[] | null;
+                /** @description Only what somebody has seen, or nobody */
+                reviewed?: "true" | "false";
+                /** @description Only what is kept for ever, or not */
+                keep?: "true" | "false";
+                /** @description The next page: the last event of this one */
+                before?: string;
                 /** @description Not before, RFC 3339 */
                 from?: string;
                 /** @description Before, RFC 3339 */
@@ -5193,6 +5347,253 @@ export interface operations {
             };
             /** @description Forbidden */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-events-live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Switching Protocols */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+        };
+    };
+    "post-events-review": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReviewEventsRequestBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Event"][] | null;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-events-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ULID */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Event"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "patch-events-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ULID */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeEventRequestBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Event"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Not Found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5942,6 +6343,51 @@ export interface operations {
             };
         };
     };
+    "post-live-camera-whep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                camera: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/sdp": unknown;
+                };
+            };
+        };
+    };
+    "delete-live-camera-whep-session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                camera: string;
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+        };
+    };
     "get-log": {
         parameters: {
             query?: {
@@ -6628,6 +7074,160 @@ export interface operations {
         };
     };
     "delete-passkeys-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ULID */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "put-passkeys-id-key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ULID */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyKeyRequestBody"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "delete-passkeys-id-key": {
         parameters: {
             query?: never;
             header?: never;
