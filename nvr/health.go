@@ -24,8 +24,14 @@ func (n *NVR) Settings(ctx context.Context) (Settings, error) {
 	if err != nil {
 		return Settings{}, err
 	}
+	previews, err := n.previews(ctx)
+	if err != nil {
+		return Settings{}, err
+	}
 	webRTC, err := n.WebRTC(ctx)
-	return Settings{RetentionDays: p.Days, RetentionBytes: p.Bytes, MinFreeBytes: p.MinFree, LogDays: days, TimeServerPort: port, WebRTC: webRTC}, err
+	return Settings{
+		RetentionDays: p.Days, RetentionBytes: p.Bytes, MinFreeBytes: p.MinFree, LogDays: days, TimeServerPort: port, WebRTC: webRTC, Previews: previews,
+	}, err
 }
 
 // ChangeSettings changes them at once.
@@ -49,6 +55,11 @@ func (n *NVR) ChangeSettings(ctx context.Context, actor store.Actor, c SettingsC
 	}
 	if c.TimeServerPort != nil {
 		if err := n.setTimePort(ctx, *c.TimeServerPort); err != nil {
+			return Settings{}, err
+		}
+	}
+	if c.Previews != nil {
+		if err := n.setPreviews(ctx, *c.Previews); err != nil {
 			return Settings{}, err
 		}
 	}

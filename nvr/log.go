@@ -235,6 +235,9 @@ func (c SettingsChange) words() string {
 	add("min_free_bytes", c.MinFreeBytes)
 	add("log_days", whole(c.LogDays))
 	add("time_server_port", whole(c.TimeServerPort))
+	if c.Previews != nil {
+		words = append(words, fmt.Sprintf("previews %t", *c.Previews))
+	}
 	if c.WebRTC != nil {
 		words = append(words, fmt.Sprintf("webrtc %t", *c.WebRTC))
 	}

@@ -52,6 +52,9 @@ type runner struct {
 	// isolation is why there is no connection, until a person decides; nil while there may be one.
 	isolation *store.Isolation
 	syncing   sync.Mutex // one at a time looks after it
+	control   control    // what people do with it over ONVIF
+	// endListening begins to listen to what it notices anew.
+	endListening context.CancelFunc
 }
 
 // credentials are what a camera's row holds sealed.
@@ -73,7 +76,10 @@ func (n *NVR) addRunner(ctx context.Context, row store.Camera, offline store.ID,
 	}
 	r := &runner{n: n, id: row.ID, row: row, device: device, offline: offline, isolation: isolation, stopped: make(chan struct{})}
 	r.hub, r.sub = hub.New(hub.Config{OnAttention: r.attend}), newSubstream(r)
-	r.line = n.recorder.Add(recorder.LineConfig{Camera: row.ID, Hub: r.hub, Settings: settings, Pull: r.pull, OnEndless: r.reconnect})
+	r.line = n.recorder.Add(recorder.LineConfig{
+		Camera: row.ID, Hub: r.hub, Settings: settings, Pull: r.pull, OnEndless: r.reconnect,
+		Previews: &recorder.Previews{Hub: r.sub.hub, Want: r.sub.wantPreviews},
+	})
 	n.mu.Lock()
 	n.runners[row.ID] = r
 	n.mu.Unlock()
@@ -104,6 +110,11 @@ func (n *NVR) sizeCaches() {
 // settings gives what the recorder needs to know of a camera.
 func (n *NVR) settings(ctx context.Context, row store.Camera) (recorder.Settings, error) {
 	s := recorder.Settings{Mode: row.Mode, Audio: row.Audio, PreRoll: row.PreRoll, PostRoll: row.PostRoll}
+	previews, err := n.previews(ctx)
+	if err != nil {
+		return s, err
+	}
+	s.Previews = previews && row.SubURL != ""
 	v, err := n.db.Vault(ctx, row.Vault)
 	if err == nil && !v.Retired.IsZero() {
 		v, err = n.db.Vault(ctx, store.ID{}) // a retired vault takes nothing new
@@ -168,9 +179,10 @@ func (r *runner) run(ctx context.Context) {
 			continue
 		}
 		cam, err := r.connect(cancel)
-		var sub sync.WaitGroup
+		var beside sync.WaitGroup
 		if err == nil {
-			sub.Go(func() { r.sub.run(connection) })
+			beside.Go(func() { r.sub.run(connection) })
+			beside.Go(func() { r.listen(connection) })
 			err = cam.Run(connection, r.hub.Publish)
 		}
 		if connection.Err() == nil {
@@ -179,7 +191,7 @@ func (r *runner) run(ctx context.Context) {
 			<-connection.Done()
 		}
 		cancel()
-		sub.Wait()
+		beside.Wait()
 		r.mu.Lock()
 		removed := r.removed
 		r.mu.Unlock()
@@ -273,6 +285,16 @@ func (n *NVR) seal(c credentials, host string) ([]byte, error) {
 		return nil, fmt.Errorf("store credentials: %w", err)
 	}
 	return n.cfg.BoxKey.SealSecret(plain, sealContext(host))
+}
+
+// reseal binds the credentials of a row, if it has any, to another host.
+func (n *NVR) reseal(row *store.Camera, host string) error {
+	account, err := n.credentials(*row)
+	if err != nil {
+		return store.Errorf(store.Conflict, "%s", lostSecret)
+	}
+	row.Secret, err = n.seal(account, host)
+	return err
 }
 
 // attend is called by the hub when somebody begins or ends to watch.

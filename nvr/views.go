@@ -227,6 +227,7 @@ type Settings struct {
 	MinFreeBytes   int64 // 0 = the larger of 2 GiB and 5 % of the disk
 	LogDays        int   // how long the contents of log records are kept; default 30
 	TimeServerPort int   // UDP port where cameras get the time; 0 = off, the default
+	Previews       bool  // whether clips of cameras with a sub-stream get previews; the default
 	WebRTC         bool  // whether browsers may watch over WebRTC; the default
 }
 
@@ -237,6 +238,7 @@ type SettingsChange struct {
 	MinFreeBytes   *int64
 	LogDays        *int
 	TimeServerPort *int
+	Previews       *bool
 	WebRTC         *bool
 }
 

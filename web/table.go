@@ -74,6 +74,8 @@ func (s *Server) routes() []route {
 		{get, "/api/clips/{id}", caller.Viewer, "One clip with its parts", call(ok, a.Clip)},
 		{get, "/api/clips/{id}/data", caller.Viewer, "The age ciphertext of a clip, whole or one range", media(linked(raw(ok, binary, p.ClipData)))},
 		{get, "/api/clips/{id}/video", caller.Viewer, "The plaintext MP4 of a clip of an open vault, whole or one range", media(linked(raw(ok, "video/mp4", p.ClipVideo)))},
+		{get, "/api/clips/{id}/preview", caller.Viewer, "The age ciphertext of a clip's preview, whole or one range", media(raw(ok, binary, p.ClipPreview))},
+		{get, "/api/previews", caller.Viewer, "Previews of a camera's clips, oldest first", call(ok, a.Previews)},
 		{get, "/api/events", caller.Viewer, "Events, newest first", call(ok, a.Events)},
 		{get, "/api/events/live", caller.Viewer, "WebSocket with events as they are added and changed", raw(http.StatusSwitchingProtocols, jsonType, s.feed.Events)},
 		{get, "/api/events/{id}", caller.Viewer, "One event", call(ok, a.Event)},

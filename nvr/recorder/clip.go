@@ -12,6 +12,7 @@ import (
 
 	"cardea/camera/frame"
 	"cardea/nvr/clock"
+	"cardea/nvr/preview"
 	"cardea/nvr/segment"
 	"cardea/store"
 	"cardea/store/disk"
@@ -40,6 +41,10 @@ type clip struct {
 	limit  time.Duration // at this length the next key frame begins another clip
 	origin int64         // DTS of the first picture
 	rate   int64         // its clock rate
+
+	to     vault.Recipient
+	sketch preview.Collector
+	shift  time.Duration // from the wall time of frames to that of the clip
 
 	mux  *segment.Muxer
 	seal io.WriteCloser
@@ -91,7 +96,7 @@ func (l *Line) openClip(ctx context.Context, w wish, first *frame.Frame) (err er
 	c := &clip{
 		line: l, stream: first.Stream, audio: w.Audio, limit: l.r.cfg.Length,
 		origin: first.DTS, rate: int64(first.Stream.Tracks[first.Track].ClockRate),
-		mux: mux, seal: seal, hash: sha256.New(),
+		to: w.Recipient, mux: mux, seal: seal, hash: sha256.New(),
 	}
 	if !l.opened {
 		c.limit += l.stagger
@@ -110,6 +115,7 @@ func (l *Line) openClip(ctx context.Context, w wish, first *frame.Frame) (err er
 	if err := c.create(ctx); err != nil {
 		return err
 	}
+	c.shift = c.row.Start.Sub(first.Wall)
 	l.clip, l.opened = c, true
 	l.explainHole(ctx, w, c.row.Start, first)
 	l.mu.Lock()
@@ -330,11 +336,19 @@ func (l *Line) finishClip(ctx context.Context) {
 	l.recovered()
 	atomic.AddUint64(&l.r.stats.Clips, 1)
 	atomic.AddUint64(&l.r.stats.Parts, uint64(len(c.parts)))
+	sketch := l.sealSketch(ctx, c, closed.End)
+	if sketch != nil {
+		closed.Preview = &sketch.Row
+	}
 	if _, err := l.r.cfg.DB.CloseClip(ctx, closed); err != nil {
+		closed.Preview = nil
 		l.log.ErrorContext(ctx, "a clip is complete, but not in the index yet", "clip", c.row.ID.String(), "error", err)
 		l.r.raise("index", "The index cannot be written: "+err.Error())
 		l.r.unfinished(closed)
 		return
+	}
+	if sketch != nil {
+		l.keepSketch(ctx, sketch)
 	}
 	l.log.DebugContext(ctx, "clip", "id", c.row.ID.String(), "bytes", c.bytes, "seconds", l.ended.Sub(c.row.Start).Seconds())
 }

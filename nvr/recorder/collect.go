@@ -54,6 +54,7 @@ func (l *Line) collect(ctx context.Context) {
 		clear(s.frames)
 		l.lost(ctx)
 	}
+	l.sketch(w)
 	if l.clip != nil && (!w.recording || frames == 0 && w.reason != "") {
 		l.finishClip(ctx)
 	}
@@ -283,6 +284,7 @@ func (l *Line) end(ctx context.Context, reason store.Reason) {
 		l.reader.Close()
 		l.reader = nil
 	}
+	l.endSketch()
 	w := l.wish()
 	if reason != "" && l.gap == "" && w.Mode == store.ModeContinuous && !l.ended.IsZero() {
 		l.setGap(ctx, reason, "", l.ended)

@@ -84,7 +84,9 @@ func victim(dir string) error {
 		if err := l.setUp(c.Name); err != nil {
 			return err
 		}
-		l.line = r.Add(LineConfig{Camera: c.ID, Hub: l.hub, Settings: Settings{Mode: store.ModeContinuous, Vault: v.ID, Recipient: id.Recipient()}})
+		l.line = r.Add(LineConfig{Camera: c.ID, Hub: l.hub, Settings: Settings{
+			Mode: store.ModeContinuous, Vault: v.ID, Recipient: id.Recipient(), Previews: true,
+		}, Previews: &Previews{Hub: l.hub}})
 		l.shoot(1, 0)
 		lenses = append(lenses, l)
 	}
@@ -108,6 +110,7 @@ func TestKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := map[store.ID]bool{}
+	previews := 0
 	for round := range 6 {
 		published := kill(t, dir, time.Duration(400+round*217)*time.Millisecond)
 		db, files, _ := open(t, dir, "", id)
@@ -145,6 +148,11 @@ func TestKill(t *testing.T) {
 			if n == 0 {
 				continue // killed before the first chunk was durable
 			}
+			all, err := db.Previews(t.Context(), store.ClipQuery{Camera: c.ID, Limit: 1000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			previews += len(all)
 			// A picture has 5 kB, so a chunk holds about 13 of them; a period about 10 more. The pipe may hold a few that
 			// were printed in between. Under load ticks are late: this is a check of reason, the journey measures exactly.
 			if lost := int64(published[c.ID.String()]) - int64(last); lost > 200 {
@@ -161,6 +169,9 @@ func TestKill(t *testing.T) {
 		for _, f := range faults {
 			t.Errorf("round %d: %v", round, f)
 		}
+	}
+	if previews == 0 {
+		t.Error("no clip has a preview")
 	}
 }
 

@@ -22,6 +22,8 @@ type Settings struct {
 	// Vault and Recipient say whom clips are sealed to; a zero Recipient means that there is nobody yet.
 	Vault     store.ID
 	Recipient vault.Recipient
+	// Previews asks for a preview of each clip, where LineConfig.Previews says of what.
+	Previews bool
 }
 
 // LineConfig describes a line. Camera, Hub and Settings are required.
@@ -32,6 +34,8 @@ type LineConfig struct {
 	// Pull, when set, is called at each tick before frames are taken: what waits in the camera's socket is read and
 	// published then, by the same goroutine. So one wake-up does for receiving and writing.
 	Pull func()
+	// Previews says where previews come from; nil where there is no sub-stream.
+	Previews *Previews
 	// OnEndless is called when the camera sends no key frame any more. It MUST NOT block.
 	OnEndless func()
 }
@@ -79,6 +83,7 @@ type Line struct {
 	// What follows belongs to the slot's goroutine.
 	primed bool // the index was asked where recording ended
 	reader *hub.Reader
+	small  *hub.Reader // of the sub-stream, while previews are wanted
 	clip   *clip
 	opened bool      // a clip was opened before
 	ended  time.Time // end of the newest clip, zero for none

@@ -21,10 +21,15 @@ const settleEvery = 10 * time.Second
 // once, before lines are added and before Run. Each camera gets a gap that begins where its last clip ended. The clips
 // themselves are settled by Run, beside the recording, since hashing takes time; Settled tells when that is done.
 //
+// Previews that were being written are small, and settled at once.
+//
 // A file that is whole chunks long at least becomes a torn clip; it is hashed as it was found and never changed, since
 // what looks like a fragment at its end may be the final chunk. A file without a whole chunk holds nothing that could be
 // opened: it goes, and so does a row without a file.
 func (r *Recorder) Recover(ctx context.Context) error {
+	if err := r.cfg.DB.SettlePreviews(ctx, r.cfg.Files); err != nil && !errors.Is(err, disk.ErrNotMounted) {
+		return err
+	}
 	clips, err := r.cfg.DB.OpenClips(ctx)
 	if err != nil {
 		return err

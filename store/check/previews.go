@@ -160,8 +160,7 @@ func (p *preview) check(fault report) {
 	if len(list) == 0 || list[0].Offset != p.init {
 		fault(0, "", "the first part does not start behind the init segment at %d", p.init)
 	}
-	// The two streams of a camera arrive each in their own time.
-	const slack = int64(10 * time.Second / time.Microsecond)
+	const slack = int64(time.Second / time.Microsecond)
 	for i, part := range list {
 		at := part.Start.UnixMicro()
 		if part.Offset >= p.bytes || at < p.start-slack || p.end.Valid && at > p.end.Int64+slack {

@@ -77,11 +77,12 @@ type Settings struct {
 	MinFreeBytes   int64 `json:"min_free_bytes" doc:"Kept free on the disk; 0 is the larger of 2 GiB and 5 %"`
 	LogDays        int   `json:"log_days" doc:"How long the contents of the logs' records are kept; the proofs stay"`
 	TimeServerPort int   `json:"time_server_port" doc:"UDP port where isolated cameras get the time; 0 is off"`
+	Previews       bool  `json:"previews" doc:"Whether clips of cameras with a sub-stream get previews, for looking through recordings quickly"`
 	WebRTC         bool  `json:"webrtc" doc:"Whether browsers may watch over WebRTC, whose encryption (DTLS) is TLS 1.2"`
 }
 
 func settings(s nvr.Settings) Settings {
-	return Settings{s.RetentionDays, s.RetentionBytes, s.MinFreeBytes, s.LogDays, s.TimeServerPort, s.WebRTC}
+	return Settings{s.RetentionDays, s.RetentionBytes, s.MinFreeBytes, s.LogDays, s.TimeServerPort, s.Previews, s.WebRTC}
 }
 
 // Settings answers GET /api/settings.
@@ -101,6 +102,7 @@ type ChangeSettingsRequest struct {
 		MinFreeBytes   *int64 `json:"min_free_bytes,omitempty" minimum:"0"`
 		LogDays        *int   `json:"log_days,omitempty" minimum:"1" maximum:"3650"`
 		TimeServerPort *int   `json:"time_server_port,omitempty" minimum:"0" maximum:"65535"`
+		Previews       *bool  `json:"previews,omitempty"`
 		WebRTC         *bool  `json:"webrtc,omitempty"`
 	}
 }
@@ -111,7 +113,7 @@ func (a *API) ChangeSettings(ctx context.Context, in *ChangeSettingsRequest) (*B
 	var s nvr.Settings
 	change := func() (err error) {
 		s, err = a.nvr.ChangeSettings(ctx, actor(ctx), nvr.SettingsChange{
-			RetentionDays: b.RetentionDays, RetentionBytes: b.RetentionBytes, MinFreeBytes: b.MinFreeBytes, LogDays: b.LogDays, TimeServerPort: b.TimeServerPort, WebRTC: b.WebRTC,
+			RetentionDays: b.RetentionDays, RetentionBytes: b.RetentionBytes, MinFreeBytes: b.MinFreeBytes, LogDays: b.LogDays, TimeServerPort: b.TimeServerPort, Previews: b.Previews, WebRTC: b.WebRTC,
 		})
 		return err
 	}

@@ -76,12 +76,13 @@ func (a *API) Clips(ctx context.Context, in *ClipsRequest) (*Body[[]Clip], error
 // ClipDetail is a clip with all that a player needs.
 type ClipDetail struct {
 	Clip
-	Vault       string `json:"vault"`
-	MIME        string `json:"mime" doc:"For Media Source Extensions"`
-	HeaderBytes int    `json:"header_bytes" doc:"Where the first age chunk starts in the file"`
-	InitBytes   int    `json:"init_bytes" doc:"Length of the init segment at the start of the plaintext"`
-	Complete    bool   `json:"complete" doc:"The file ends with its final chunk"`
-	Parts       []Part `json:"parts" nullable:"false"`
+	Vault       string   `json:"vault"`
+	MIME        string   `json:"mime" doc:"For Media Source Extensions"`
+	HeaderBytes int      `json:"header_bytes" doc:"Where the first age chunk starts in the file"`
+	InitBytes   int      `json:"init_bytes" doc:"Length of the init segment at the start of the plaintext"`
+	Complete    bool     `json:"complete" doc:"The file ends with its final chunk"`
+	Parts       []Part   `json:"parts" nullable:"false"`
+	Preview     *Preview `json:"preview" doc:"null where the camera has no sub-stream, while the clip is open, and after a crash; use the key frames of the clip then"`
 }
 
 // Part is one moof and mdat.
@@ -104,9 +105,14 @@ func (a *API) Clip(ctx context.Context, in *ByID) (*Body[ClipDetail], error) {
 	if !caller.From(ctx).Sees(c.Camera) {
 		return nil, store.Errorf(store.NotFound, "there is no clip %s", id)
 	}
+	small, err := a.previewOf(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	return answer(ClipDetail{
 		Clip: a.clip(c), Vault: c.Vault.String(), MIME: c.MIME, HeaderBytes: c.HeaderBytes, InitBytes: c.InitBytes, Complete: c.Complete(),
-		Parts: list(c.Parts, func(p store.Part) Part { return Part{p.Start, p.Offset, p.Key} }),
+		Parts:   list(c.Parts, func(p store.Part) Part { return Part{p.Start, p.Offset, p.Key} }),
+		Preview: small,
 	}), nil
 }
 
