@@ -333,6 +333,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/clips/{id}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The age ciphertext of a clip's preview, whole or one range */
+        get: operations["get-clips-id-preview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/clips/{id}/video": {
         parameters: {
             query?: never;
@@ -649,6 +666,23 @@ export interface paths {
         };
         /** The state of the NVR */
         get: operations["get-health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/health/cameras": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How each camera is, and was in the last day */
+        get: operations["get-health-cameras"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1018,6 +1052,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/previews": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Previews of a camera's clips, oldest first */
+        get: operations["get-previews"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/probe": {
         parameters: {
             query?: never;
@@ -1080,6 +1131,23 @@ export interface paths {
         put?: never;
         /** Open a link; it counts and is recorded */
         post: operations["post-s-id-views"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/safety": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What makes the home safer or less so */
+        get: operations["get-safety"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1296,6 +1364,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/storage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What recordings take, how long that goes on, and how the disk is */
+        get: operations["get-storage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/timeline": {
         parameters: {
             query?: never;
@@ -1466,6 +1551,23 @@ export interface paths {
         post?: never;
         /** Revoke a grant */
         delete: operations["delete-vaults-id-grants-grant"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/vaults/{id}/kit-tested": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Remember that the recovery kit of a vault was shown to open it */
+        post: operations["post-vaults-id-kit-tested"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1743,6 +1845,12 @@ export interface components {
             /** @description Relative to the data directory, or to the clips directory where there is another one */
             path: string;
         };
+        Backups: {
+            /** Format: int64 */
+            bytes: number;
+            /** Format: int64 */
+            count: number;
+        };
         BeginInvitedRequestBody: {
             password: string;
             token: string;
@@ -1752,6 +1860,37 @@ export interface components {
             password: string;
             /** @description The one-time token that the console printed */
             token: string;
+        };
+        Box: {
+            /** Format: int64 */
+            available: number;
+            /**
+             * Format: double
+             * @description The warmest sensor; null where none can be read
+             */
+            celsius: number | null;
+            /**
+             * Format: date-time
+             * @description Until when the authority of the web certificate is valid; null where the owner brings one
+             */
+            certificate: string | null;
+            /** @enum {string} */
+            clock: "ok" | "suspect" | "behind";
+            /** Format: int64 */
+            cpus: number;
+            /** @description What protects the NVR; what the kernel does not tell is left out */
+            layers: components["schemas"]["Layer"][];
+            /** @description Averages over 1, 5 and 15 minutes */
+            load: number[];
+            /** Format: int64 */
+            memory: number;
+            /** Format: date-time */
+            now: string;
+            /**
+             * Format: int64
+             * @description What the NVR takes of the memory
+             */
+            own: number;
         };
         Bucket: {
             /** Format: int64 */
@@ -1830,6 +1969,44 @@ export interface components {
             /** Format: int64 */
             width: number;
         };
+        CameraCondition: {
+            /** @description The last 24 hours in 48 steps */
+            bars: components["schemas"]["UptimeBar"][];
+            /**
+             * Format: double
+             * @description Bits per second
+             */
+            bitrate: number;
+            camera: string;
+            codecs: string[];
+            detail: string;
+            /**
+             * Format: int64
+             * @description Pictures that the disk was too slow for, since the NVR was started
+             */
+            dropped: number;
+            /** Format: double */
+            fps: number;
+            /** Format: int64 */
+            height: number;
+            /**
+             * Format: int64
+             * @description Packets that did not arrive, since the NVR was started
+             */
+            lost: number;
+            name: string;
+            phase: string;
+            /**
+             * Format: int64
+             * @description Since the NVR was started
+             */
+            reconnects: number;
+            recording: components["schemas"]["RecordingState"];
+            /** Format: date-time */
+            since: string;
+            /** Format: int64 */
+            width: number;
+        };
         CameraHealth: {
             /** Format: double */
             bitrate: number;
@@ -1864,6 +2041,28 @@ export interface components {
             phase: string;
             /** Format: date-time */
             since: string;
+        };
+        CameraStorage: {
+            /** Format: int64 */
+            bytes: number;
+            camera: string;
+            /** Format: int64 */
+            clips: number;
+            /**
+             * Format: double
+             * @description Days of this camera that there will be at last; null while unknown
+             */
+            days: number | null;
+            /** Format: int64 */
+            kept: number;
+            /** @description What ends them: age, bytes or space; empty while unknown */
+            limit: string;
+            name: string;
+            /** Format: date-time */
+            oldest: string | null;
+            /** Format: int64 */
+            per_day: number | null;
+            removed: boolean;
         };
         Candidate: {
             /** @description IP address, with the port where it can be paired */
@@ -1955,6 +2154,7 @@ export interface components {
             log_days?: number;
             /** Format: int64 */
             min_free_bytes?: number;
+            previews?: boolean;
             /** Format: int64 */
             retention_bytes?: number;
             /** Format: int64 */
@@ -1976,6 +2176,30 @@ export interface components {
             /** @description Seal the clips of cameras without a vault of their own to this one */
             default?: boolean;
             name?: string;
+        };
+        Check: {
+            /**
+             * Format: date-time
+             * @description When it was last so
+             */
+            at: string | null;
+            /** @description Those that it is about */
+            cameras: string[];
+            id: string;
+            /** @description Of vaults, alarms or what else it is about */
+            names: string[];
+            /**
+             * Format: double
+             * @description How many there are, or days that fit
+             */
+            number: number;
+            /** @enum {string} */
+            state: "good" | "advise" | "bad";
+            /**
+             * Format: double
+             * @description How many there should be
+             */
+            wanted: number;
         };
         Claim: {
             /** Format: date-time */
@@ -2033,6 +2257,8 @@ export interface components {
             parts: components["schemas"]["Part"][];
             /** @description Relative to the data directory, or to the clips directory where there is another one */
             path: string;
+            /** @description null where the camera has no sub-stream, while the clip is open, and after a crash; use the key frames of the clip then */
+            preview: components["schemas"]["Preview"];
             /** @description Of the whole file in hex; null while open */
             sha256: string | null;
             /** Format: date-time */
@@ -2040,6 +2266,37 @@ export interface components {
             /** @description Cut off by a power cut; playable up to its last whole chunk */
             torn: boolean;
             vault: string;
+        };
+        ClipPreview: {
+            /**
+             * Format: int64
+             * @description Of the age file
+             */
+            bytes: number;
+            clip: string;
+            /**
+             * Format: date-time
+             * @description Of the clip
+             */
+            end: string;
+            /**
+             * Format: int64
+             * @description Where the first age chunk starts in the file
+             */
+            header_bytes: number;
+            /**
+             * Format: int64
+             * @description Length of the init segment at the start of the plaintext
+             */
+            init_bytes: number;
+            /** @description For Media Source Extensions and WebCodecs */
+            mime: string;
+            parts: components["schemas"]["PreviewPart"][];
+            /**
+             * Format: date-time
+             * @description Of the clip
+             */
+            start: string;
         };
         CodeRequestBody: {
             totp: string;
@@ -2230,8 +2487,37 @@ export interface components {
             /** @description Base64, only among the caller's own grants */
             wrapped?: string;
         };
+        Hardware: {
+            /** Format: double */
+            celsius: number | null;
+            device: string;
+            filesystem: string;
+            /** Format: int64 */
+            hours: number | null;
+            /** @enum {string} */
+            kind: "hdd" | "ssd" | "nvme" | "card" | "virtual" | "network" | "unknown";
+            /** Format: int64 */
+            lost: number | null;
+            model: string;
+            /** Format: int64 */
+            pending: number | null;
+            /** Format: int64 */
+            reallocated: number | null;
+            source: string;
+            /** @enum {string} */
+            state: "good" | "worn" | "fails" | "unreadable";
+            /** @description Why it is unreadable: network, virtual, program, permission or silent */
+            why: string;
+            /**
+             * Format: double
+             * @description Percent of its life that are used
+             */
+            worn: number | null;
+        };
         Health: {
             alarms: components["schemas"]["Alarm"][];
+            /** @description null for viewers */
+            box: components["schemas"]["Box"];
             /** @description How many cameras are in each phase */
             cameras: {
                 [key: string]: number;
@@ -2292,6 +2578,25 @@ export interface components {
             presented?: string;
             /** Format: date-time */
             since: string;
+        };
+        Layer: {
+            active: boolean;
+            /** @enum {string} */
+            id: "tls13" | "sealed" | "unprivileged" | "capabilities" | "no-new-privileges" | "seccomp" | "apparmor" | "core-dumps";
+        };
+        Limits: {
+            /**
+             * Format: int64
+             * @description 0 is as much as the disk holds
+             */
+            bytes: number;
+            /** Format: int64 */
+            days: number;
+            /**
+             * Format: int64
+             * @description Kept free on the disk
+             */
+            min_free: number;
         };
         Link: {
             /** Format: date-time */
@@ -2490,6 +2795,18 @@ export interface components {
             /** @description Base64 of an age file of the identity line, wrapped by the vault passphrase */
             wrapped: string;
         };
+        Next: {
+            /**
+             * Format: date-time
+             * @description When, as far as it can be told
+             */
+            at: string;
+            camera: string;
+            /** @enum {string} */
+            reason: "age" | "bytes" | "space";
+            /** Format: date-time */
+            start: string;
+        };
         Note: {
             /** @description An age file */
             sealed: string;
@@ -2595,6 +2912,35 @@ export interface components {
             /** @description Base64 of the private half, wrapped by the vault passphrase; only one's own */
             wrapped?: string;
         };
+        Preview: {
+            /**
+             * Format: int64
+             * @description Of the age file
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Where the first age chunk starts in the file
+             */
+            header_bytes: number;
+            /**
+             * Format: int64
+             * @description Length of the init segment at the start of the plaintext
+             */
+            init_bytes: number;
+            /** @description For Media Source Extensions and WebCodecs */
+            mime: string;
+            parts: components["schemas"]["PreviewPart"][];
+        };
+        PreviewPart: {
+            /**
+             * Format: int64
+             * @description Of its moof in the plaintext; it goes on to the next part or the end
+             */
+            offset: number;
+            /** Format: date-time */
+            start: string;
+        };
         Probe: {
             /** @description At an ONVIF address: what the camera says it has, and which stream is taken */
             chosen?: string;
@@ -2629,6 +2975,10 @@ export interface components {
             clip?: string;
             detail?: string;
             reason?: string;
+        };
+        RecordingState: {
+            active: boolean;
+            reason: string;
         };
         RecoveryCodes: {
             recovery_codes: string[];
@@ -2706,6 +3056,8 @@ export interface components {
              * @description Kept free on the disk; 0 is the larger of 2 GiB and 5 %
              */
             min_free_bytes: number;
+            /** @description Whether clips of cameras with a sub-stream get previews, for looking through recordings quickly */
+            previews: boolean;
             /**
              * Format: int64
              * @description 0 is as much as the disk holds
@@ -2829,6 +3181,42 @@ export interface components {
             /** @description A code of the app, or a recovery code */
             totp?: string;
         };
+        Storage: {
+            backups: components["schemas"]["Backups"];
+            cameras: components["schemas"]["CameraStorage"][];
+            /** @description The disk of index, logs and keys; null where it is the same */
+            data: components["schemas"]["Disk"];
+            /**
+             * Format: double
+             * @description Days that fit; null while unknown
+             */
+            days: number | null;
+            disk: components["schemas"]["Disk"];
+            hardware: components["schemas"]["Hardware"];
+            /**
+             * Format: int64
+             * @description Bytes of the database
+             */
+            index: number;
+            /**
+             * Format: int64
+             * @description Of these, what is kept for ever
+             */
+            kept: number;
+            /** @description What retention takes next; null for nothing */
+            next: components["schemas"]["Next"];
+            /**
+             * Format: int64
+             * @description Bytes that a day of recording takes; null while unknown
+             */
+            per_day: number | null;
+            rules: components["schemas"]["Limits"];
+            /**
+             * Format: int64
+             * @description Bytes of all recordings
+             */
+            used: number;
+        };
         SubStream: {
             /** @description Empty while unknown, as width, height and fps are 0 */
             codec: string;
@@ -2920,6 +3308,19 @@ export interface components {
             sample_rate?: number;
             /** Format: int64 */
             width?: number;
+        };
+        UptimeBar: {
+            /** Format: double */
+            down: number;
+            /**
+             * Format: double
+             * @description The NVR itself was not running
+             */
+            off: number;
+            /** Format: date-time */
+            start: string;
+            /** Format: double */
+            up: number;
         };
         Usage: {
             /** Format: int64 */
@@ -4662,6 +5063,28 @@ export interface operations {
             };
         };
     };
+    "get-clips-id-preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+        };
+    };
     "get-clips-id-video": {
         parameters: {
             query?: never;
@@ -5804,6 +6227,62 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-health-cameras": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CameraCondition"][] | null;
                 };
             };
             /** @description Unauthorized */
@@ -7302,6 +7781,79 @@ export interface operations {
             };
         };
     };
+    "get-previews": {
+        parameters: {
+            query: {
+                camera: string;
+                /** @description Not before, RFC 3339 */
+                from?: string;
+                /** @description Before, RFC 3339 */
+                to?: string;
+                /** @description At most so many; 0 for the default of 500 */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClipPreview"][] | null;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "post-probe": {
         parameters: {
             query?: never;
@@ -7485,6 +8037,62 @@ export interface operations {
             };
             /** @description Unprocessable Entity */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-safety": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Check"][] | null;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8537,6 +9145,62 @@ export interface operations {
             };
         };
     };
+    "get-storage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Storage"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "get-timeline": {
         parameters: {
             query: {
@@ -9544,6 +10208,81 @@ export interface operations {
                 /** @description ULID */
                 id: string;
                 grant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-vaults-id-kit-tested": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ULID */
+                id: string;
             };
             cookie?: never;
         };
