@@ -130,6 +130,14 @@ func (a *alarms) list() []Alarm {
 	return out
 }
 
+// is reports whether an alarm is on.
+func (a *alarms) is(code string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, on := a.on[code]
+	return on
+}
+
 // alarm switches an alarm; a new one is an event that lasts as long as it is on. It does not block.
 func (n *NVR) alarm(code, detail string, on bool) {
 	before, news := n.alarms.set(code, detail, on)

@@ -29,7 +29,9 @@ type Note struct {
 var sealedPrefix = []byte("age-encryption.org/v1\n")
 
 // Event gives one event. NotFound.
-func (n *NVR) Event(ctx context.Context, id store.ID) (store.Event, error) { return n.db.Event(ctx, id) }
+func (n *NVR) Event(ctx context.Context, id store.ID) (store.Event, error) {
+	return n.db.Event(ctx, id)
+}
 
 // ChangeEvents changes events, all of them or none. What is kept and what is noted goes into the access log before; who reviewed
 // stands with the event.

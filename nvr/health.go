@@ -101,6 +101,13 @@ func (n *NVR) Health(ctx context.Context) (Health, error) {
 	for _, r := range n.all() {
 		h.Cameras[r.status().Connection.Phase]++
 	}
+	h.Figures, h.Layers, h.Clock = n.hardware.machine.Figures(), n.hardware.machine.Layers(), "ok"
+	switch {
+	case n.clock.Behind():
+		h.Clock = "behind"
+	case n.clock.Suspect():
+		h.Clock = "suspect"
+	}
 	if h.Disk.State != "missing" {
 		f, err := n.keeper.Forecast(ctx)
 		if err != nil {

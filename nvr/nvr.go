@@ -22,6 +22,7 @@ import (
 	"cardea/camera/pairing"
 	"cardea/nvr/backup"
 	"cardea/nvr/clock"
+	"cardea/nvr/machine"
 	"cardea/nvr/recorder"
 	"cardea/nvr/retention"
 	"cardea/store"
@@ -43,7 +44,9 @@ type Config struct {
 	// is wrong for certain. It may be zero.
 	Clock clock.Source
 	Built time.Time
-	Log   *slog.Logger
+	// Machine reads the computer; the zero value reads the one it runs on.
+	Machine machine.Machine
+	Log     *slog.Logger
 	// Period is how often frames are written, see package recorder; Length is that of a clip. Zero for the defaults.
 	Period, Length time.Duration
 }
@@ -61,6 +64,7 @@ type NVR struct {
 	events   chan event
 	logs     logs
 	bundles  bundles
+	hardware hardware
 
 	timeChanged chan struct{} // the setting of the time server; holds one
 	suspects    chan suspicion
@@ -102,6 +106,7 @@ func Open(ctx context.Context, cfg Config) (*NVR, error) {
 		runners: map[store.ID]*runner{}, events: make(chan event, 256), timeChanged: make(chan struct{}, 1), wakeDevices: make(chan struct{}, 1), suspects: make(chan suspicion, 64),
 	}
 	n.alarms.now = n.clock.Now
+	n.hardware.machine = cfg.Machine
 	n.pairer = pairing.NVR{Issuer: cfg.Devices, Now: n.clock.Now}
 	n.keeper = retention.New(retention.Config{DB: cfg.DB, Files: cfg.Clips, Now: n.clock.Now, Suspect: n.clock.Suspect, OnAlarm: n.alarm, Log: cfg.Log})
 	n.backup = backup.New(backup.Config{DB: cfg.DB, Files: cfg.Clips, Dir: cfg.Dir, Now: n.clock.Now, Log: cfg.Log})
@@ -175,6 +180,7 @@ func (n *NVR) Run(ctx context.Context) error {
 	disk.Go(func() error { return n.recorder.Run(recording) })
 	disk.Go(func() error { return n.keeper.Run(ctx) })
 	disk.Go(func() error { return n.watchClock(ctx) })
+	disk.Go(func() error { return n.watchDisk(ctx) })
 	disk.Go(func() error { return n.serveTime(ctx) })
 	disk.Go(func() error { return tuneHeap(ctx) })
 	disk.Go(func() error { return n.keepDevices(ctx) })

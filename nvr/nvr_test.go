@@ -56,7 +56,7 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-func openBox(t *testing.T, dir string) *box {
+func openBox(t *testing.T, dir string, edit ...func(*Config)) *box {
 	t.Helper()
 	b := &box{t: t, dir: dir, log: &logBuffer{t: t}}
 	var err error
@@ -70,10 +70,14 @@ func openBox(t *testing.T, dir string) *box {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.NVR, err = Open(t.Context(), Config{
+	cfg := Config{
 		DB: b.db, Clips: b.disk, Dir: dir, BoxKey: key, Devices: testAuthority(t, dir), Period: 100 * time.Millisecond, Length: 2 * time.Second,
 		Log: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	})
+	}
+	for _, e := range edit {
+		e(&cfg)
+	}
+	b.NVR, err = Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"cardea/camera/frame"
+	"cardea/nvr/machine"
 	"cardea/store"
 )
 
@@ -202,6 +203,11 @@ type Health struct {
 	Cameras map[string]int
 	// ForecastDays is how many days of recording fit at the present rate, 0 while unknown.
 	ForecastDays float64
+	// Figures are how busy the computer is, Layers what fences the program in.
+	Figures machine.Figures
+	Layers  machine.Layers
+	// Clock is ok, suspect (it has jumped) or behind (it shows a time that has passed already).
+	Clock string
 }
 
 // Disk is the disk that holds the clips.
@@ -214,7 +220,7 @@ type Disk struct {
 
 // Alarm is something a person must know about until it is over.
 type Alarm struct {
-	// Code is disk-full, disk-missing, disk-error, clock, no-vault, backup, index, time-server.
+	// Code is disk-full, disk-kept, disk-health, disk-missing, disk-error, clock, no-vault, backup, index, time-server.
 	Code   string
 	Detail string
 	Since  time.Time

@@ -80,6 +80,7 @@ func (s *Server) routes() []route {
 		{get, "/api/events/live", caller.Viewer, "WebSocket with events as they are added and changed", raw(http.StatusSwitchingProtocols, jsonType, s.feed.Events)},
 		{get, "/api/events/{id}", caller.Viewer, "One event", call(ok, a.Event)},
 		{get, "/api/health", caller.Viewer, "The state of the NVR", call(ok, a.Health)},
+		{get, "/api/health/cameras", caller.Viewer, "How each camera is, and was in the last day", call(ok, a.CameraConditions)},
 		{get, "/api/live", caller.Viewer, "WebSocket with live video of many cameras", media(raw(http.StatusSwitchingProtocols, binary, p.Live))},
 		{post, "/api/live/{camera}/whep", caller.Viewer, "Live video over WebRTC: an offer, answered (WHEP)", media(raw(created, "application/sdp", p.WHEP))},
 		{del, "/api/live/{camera}/whep/{session}", caller.Viewer, "End it", media(raw(none, jsonType, p.EndPeer))},
@@ -101,6 +102,7 @@ func (s *Server) routes() []route {
 		{post, "/api/evidence", caller.Member, "Prepare a bundle of clips with proofs", person(stepUp(call(created, a.Evidence)))},
 		{get, "/api/evidence/{id}", caller.Member, "Fetch it", person(linked(raw(ok, "application/zip", p.EvidenceFile)))},
 		{post, "/api/exports", caller.Member, "Record that recordings are about to be saved as a video", person(stepUp(call(none, a.Export)))},
+		{get, "/api/storage", caller.Member, "What recordings take, how long that goes on, and how the disk is", call(ok, a.Storage)},
 		{get, "/api/settings", caller.Member, "The rules of the house", call(ok, a.Settings)},
 
 		// Owners.
@@ -121,6 +123,8 @@ func (s *Server) routes() []route {
 		{post, "/api/vaults/{id}/revoke", caller.Owner, "Take a vault from somebody", person(stepUp(call(ok, a.RevokeHolder)))},
 		{post, "/api/vaults/{id}/open", caller.Owner, "Let the NVR itself open the clips of a vault", person(stepUp(call(ok, a.OpenVault)))},
 		{post, "/api/vaults/{id}/seal", caller.Owner, "Take that back", call(ok, a.SealVault)},
+		{post, "/api/vaults/{id}/kit-tested", caller.Owner, "Remember that the recovery kit of a vault was shown to open it", person(call(none, a.KitTested))},
+		{get, "/api/safety", caller.Owner, "What makes the home safer or less so", call(ok, a.Safety)},
 		{get, "/api/keys", caller.Owner, "Everybody's personal keys, public halves", call(ok, a.PersonalKeys)},
 		{patch, "/api/settings", caller.Owner, "Change the rules of the house", stepUp(call(ok, a.ChangeSettings))},
 		{get, "/api/log/syslog", caller.Owner, "Where the logs are sent to, and how that goes", call(ok, a.Syslog)},

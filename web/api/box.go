@@ -22,6 +22,7 @@ type Health struct {
 	Alarms       []Alarm        `json:"alarms" nullable:"false"`
 	Cameras      map[string]int `json:"cameras" doc:"How many cameras are in each phase"`
 	ForecastDays *float64       `json:"forecast_days" doc:"Days of recording that fit at the present rate; null while unknown"`
+	Box          *Box           `json:"box" doc:"null for viewers"`
 }
 
 // Disk is the disk that holds the clips.
@@ -62,12 +63,18 @@ func (a *API) Health(ctx context.Context, _ *None) (*Body[Health], error) {
 			}
 		}
 	}
-	return answer(Health{
+	shown := Health{
 		Version: a.cfg.Version, Uptime: int64(a.cfg.Now().Sub(a.cfg.Started).Seconds()),
 		Disk:    Disk{h.Disk.Path, h.Disk.Free, h.Disk.Total, h.Disk.State},
 		Alarms:  list(h.Alarms, func(al nvr.Alarm) Alarm { return Alarm{al.Code, al.Detail, al.Since.UTC()} }),
 		Cameras: cameras, ForecastDays: orNull(h.ForecastDays),
-	}), nil
+	}
+	if caller.From(ctx).Role >= caller.Member {
+		if shown.Box, err = a.box(ctx, h); err != nil {
+			return nil, err
+		}
+	}
+	return answer(shown), nil
 }
 
 // Settings are the rules of the house.
