@@ -92,7 +92,7 @@ func Run(ctx context.Context, config Config) ([]Fault, error) {
 	if c.root != nil {
 		defer c.root.Close() //nolint:errcheck // only read from
 	}
-	for _, part := range []func(context.Context) error{c.tables, c.credentials, c.gaps, c.missed, c.logs, c.clips, c.previews, c.files} {
+	for _, part := range []func(context.Context) error{c.tables, c.credentials, c.devices, c.gaps, c.missed, c.logs, c.clips, c.previews, c.files} {
 		if err := part(ctx); errors.Is(err, errEnough) {
 			break
 		} else if err != nil {
