@@ -92,9 +92,13 @@ func (c *cameraCommand) Run(e *env) (err error) {
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	server, err := agent.Open(agent.Config{
+	serving := agent.Config{
 		Listener: camera.Media(), Streams: []agent.Stream{{Path: "camera", Source: source}}, Log: e.log.With("part", "rtsp"),
-	})
+	}
+	if err := serving.AddSmall(c.Source); err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	server, err := agent.Open(serving)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}

@@ -30,20 +30,26 @@ func (c *demoCommand) Run(e *env) error {
 
 // openDemo binds the virtual cameras and enters them into the index. They run when the NVR does.
 func openDemo(e *env, b *box) (_ runner, err error) {
-	streams := make([]agent.Stream, 0, len(demoCameras))
+	streams := make([]agent.Stream, 0, 2*len(demoCameras))
 	for i, d := range demoCameras {
-		source, err := agent.NewPattern(agent.PatternConfig{Config: pattern.Config{Name: d.name, Theme: i}, Beep: true})
-		if err != nil {
-			return nil, err
+		for _, small := range []bool{false, true} {
+			look, path := pattern.Config{Name: d.name, Theme: i}, d.path
+			if small {
+				look, path = agent.Small(look), path+agent.SmallSuffix
+			}
+			source, err := agent.NewPattern(agent.PatternConfig{Config: look, Beep: true})
+			if err != nil {
+				return nil, err
+			}
+			streams = append(streams, agent.Stream{Path: path, Source: source})
 		}
-		streams = append(streams, agent.Stream{Path: d.path, Source: source})
 	}
 	cameras, err := agent.Open(agent.Config{Streams: streams, Log: e.log.With("part", "demo")})
 	if err != nil {
 		return nil, err
 	}
 	for _, d := range demoCameras {
-		if err := enterDemo(e.ctx, b, d.name, d.key, cameras.URL(d.path)); err != nil {
+		if err := enterDemo(e.ctx, b, d.name, d.key, cameras.URL(d.path), cameras.URL(d.path+agent.SmallSuffix)); err != nil {
 			cameras.Close() //nolint:errcheck // the first error counts
 			return nil, fmt.Errorf("add the virtual camera %s: %w", d.name, err)
 		}
@@ -52,11 +58,11 @@ func openDemo(e *env, b *box) (_ runner, err error) {
 }
 
 // enterDemo adds a virtual camera at the first start and corrects its address, which has another port each time, later.
-func enterDemo(ctx context.Context, b *box, name, key, address string) error {
+func enterDemo(ctx context.Context, b *box, name, key, address, small string) error {
 	as := store.Actor{Name: "cardea"}
 	known, err := b.db.Setting(ctx, key)
 	if store.ErrorCode(err) == store.NotFound {
-		added, err := b.nvr.AddCamera(ctx, as, nvr.NewCamera{Name: name, URL: address})
+		added, err := b.nvr.AddCamera(ctx, as, nvr.NewCamera{Name: name, URL: address, SubURL: small})
 		if err != nil {
 			return err
 		}
@@ -69,7 +75,7 @@ func enterDemo(ctx context.Context, b *box, name, key, address string) error {
 	if err != nil {
 		return err
 	}
-	_, err = b.nvr.ChangeCamera(ctx, as, id, nvr.CameraChange{URL: &address})
+	_, err = b.nvr.ChangeCamera(ctx, as, id, nvr.CameraChange{URL: &address, SubURL: &small})
 	if store.ErrorCode(err) == store.NotFound {
 		return nil // a person removed it
 	}

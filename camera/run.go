@@ -206,7 +206,7 @@ func (r *runner) look(st rtsp.Stats, measure bool) {
 		if measure {
 			s.FPS, s.Bitrate = fps, bitrate
 		}
-		s.Transport, s.TLS = string(st.Transport), st.TLS
+		s.Transport, s.TLS, s.Sub = string(st.Transport), st.TLS, st.Sub
 		s.Lost, s.Dropped = r.lost+st.Lost, r.dropped+st.Damaged+st.Oversize
 		s.ClockOffset, s.ClockKnown = st.ClockOffset, st.ClockKnown
 		s.Warnings = r.warnings(now)

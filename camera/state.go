@@ -69,6 +69,8 @@ type State struct {
 	Codecs, Skipped []string
 	// Transport is "tcp" or "udp", TLS "1.3", "1.2" or empty.
 	Transport, TLS string
+	// Sub is the path of a smaller stream at the same address, as the camera says; "" while it does not.
+	Sub string
 	// Lost counts RTP packets that never came, Dropped the access units left out for any reason; both since
 	// Run began.
 	Lost, Dropped uint64

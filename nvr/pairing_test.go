@@ -49,7 +49,11 @@ func startAgent(t *testing.T, dir, addr string) *pairedAgent {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := agent.Open(agent.Config{Listener: a.camera.Media(), Streams: []agent.Stream{{Path: "camera", Source: src}}})
+	serving := agent.Config{Listener: a.camera.Media(), Streams: []agent.Stream{{Path: "camera", Source: src}}}
+	if err := serving.AddSmall("test:Garden"); err != nil {
+		t.Fatal(err)
+	}
+	server, err := agent.Open(serving)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,6 +104,10 @@ func TestPairing(t *testing.T) {
 	eventually(t, "recorded", func() bool { return b.camera(id).Recording.Active })
 	t.Logf("%v from the code to the first recorded picture", time.Since(began).Round(time.Millisecond))
 	eventually(t, "a clip", func() bool { return len(b.clips(id)) > 1 })
+	eventually(t, "previews of the sub-stream that the camera told of, over mutual TLS", func() bool {
+		all, err := b.Previews(ctx, id, time.Time{}, time.Time{}, 1)
+		return err == nil && len(all) > 0 && b.camera(id).Sub.URL == "rtsps://"+a.addr+"/camera-sub"
+	})
 
 	if _, err := b.Pair(ctx, anna, PairRequest{Address: a.addr, Code: "1234 5678"}); store.ErrorCode(err) != store.Conflict {
 		t.Errorf("paired twice: %v", err)

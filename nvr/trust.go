@@ -64,6 +64,7 @@ func (n *NVR) compare(ctx context.Context, r *runner, w *anomaly.Watch) {
 		return
 	}
 	s := cam.State()
+	n.learn(ctx, r, s)
 	found := w.Look(anomaly.Sample{
 		At: n.clock.Now(), Streaming: s.Phase == camera.Streaming, BitRate: s.Bitrate, Codecs: s.Codecs,
 		ClockOffset: s.ClockOffset, ClockKnown: s.ClockKnown, Sessions: s.Reconnects,

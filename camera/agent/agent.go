@@ -48,6 +48,8 @@ type Config struct {
 	Memory int64
 	// Streams are what is served; at least one.
 	Streams []Stream
+	// Subs says, by path, which path is a smaller stream of the same pictures; readers are told.
+	Subs map[string]string
 	// Log is where connections are noted, at debug level. nil means nowhere.
 	Log *slog.Logger
 }

@@ -41,7 +41,11 @@ func (h *handler) OnResponse(c *gortsplib.ServerConn, res *base.Response) {
 }
 
 func (h *handler) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*base.Response, *gortsplib.ServerStream, error) {
-	return h.find(ctx.Conn, ctx.Request, ctx.Path)
+	res, out, err := h.find(ctx.Conn, ctx.Request, ctx.Path)
+	if sub := h.config.Subs[pathOf(ctx.Path)]; sub != "" && res.StatusCode == base.StatusOK {
+		res.Header = base.Header{rtsp.SubHeader: {sub}}
+	}
+	return res, out, err
 }
 
 func (h *handler) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Response, *gortsplib.ServerStream, error) {

@@ -267,6 +267,9 @@ func (a *attempt) vet(res *base.Response) {
 		return
 	}
 	a.remembered(res)
+	if v := res.Header[SubHeader]; len(v) == 1 {
+		a.recv.setSub(v[0])
+	}
 	if v, ok := res.Header["Session"]; ok {
 		var s headers.Session
 		_ = s.Unmarshal(v)

@@ -92,6 +92,8 @@ type Stats struct {
 	ClockKnown  bool
 	// LastPicture and LastKey are when the last ones came; zero for never.
 	LastPicture, LastKey time.Time
+	// Sub is the path of a smaller stream at the same address, where the camera says so (see SubHeader).
+	Sub string
 	// AudioSilent is true when a track for sound was announced and brings nothing.
 	AudioSilent bool
 	// LowWater is the mark set on the socket in bytes; 1 means that every packet wakes the reader.

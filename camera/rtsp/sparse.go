@@ -122,3 +122,21 @@ func anyUnit(p []byte, begins func([]byte) bool) bool {
 	}
 	return false
 }
+
+// SubHeader is in the answer to DESCRIBE of our own camera agent: the path of a smaller stream of the same pictures.
+const SubHeader = "X-Cardea-Sub"
+
+// setSub believes a path of plain characters.
+func (r *receiver) setSub(path string) {
+	if len(path) > 200 {
+		return
+	}
+	for _, c := range []byte(path) {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '/' {
+			return
+		}
+	}
+	r.mu.Lock()
+	r.stats.Sub = path
+	r.mu.Unlock()
+}
