@@ -66,6 +66,7 @@ type clip struct {
 type mark struct {
 	at    time.Time
 	plain int64
+	mark  store.Mark // of its last picture
 }
 
 // sink collects what age seals in the slot's buffer.
@@ -112,11 +113,16 @@ func (l *Line) openClip(ctx context.Context, w wish, first *frame.Frame) (err er
 	if w.Mode == store.ModeEvent {
 		c.row.Cause = store.CauseEvent
 	}
+	c.row.Fetched = l.past != 0
 	if err := c.create(ctx); err != nil {
 		return err
 	}
 	c.shift = c.row.Start.Sub(first.Wall)
 	l.clip, l.opened = c, true
+	if l.past != 0 {
+		return nil
+	}
+	l.noteMissed(ctx, w, c.row.Start, first)
 	l.explainHole(ctx, w, c.row.Start, first)
 	l.mu.Lock()
 	l.why, l.whyText = "", ""
@@ -230,7 +236,7 @@ func (c *clip) write(ctx context.Context, frames []*frame.Frame, next *frame.Fra
 	c.seq++
 	c.parts = append(c.parts, store.Part{Start: c.row.Start.Add(max(0, c.since(frames[0]))), Offset: c.plain, Key: isKey(frames[0])})
 	c.plain += n
-	c.ends = append(c.ends, mark{at: c.row.Start.Add(c.mux.End().Truncate(time.Microsecond)), plain: c.plain})
+	c.ends = append(c.ends, mark{at: c.row.Start.Add(c.mux.End().Truncate(time.Microsecond)), plain: c.plain, mark: c.markOf(frames)})
 	for i := len(frames) - 1; i >= 0; i-- {
 		if frames[i].Video() {
 			c.line.lastStream, c.line.lastDTS = c.stream, frames[i].DTS
@@ -300,7 +306,7 @@ func (c *clip) durable() (store.ClipParts, bool) {
 		return store.ClipParts{}, false
 	}
 	end := c.ends[c.ready-1]
-	return store.ClipParts{Clip: c.row.ID, Parts: c.parts[:c.ready], End: end.at, Plain: end.plain, Bytes: c.synced}, true
+	return store.ClipParts{Clip: c.row.ID, Parts: c.parts[:c.ready], End: end.at, Plain: end.plain, Bytes: c.synced, Mark: c.line.markFor(end.mark), Missed: c.line.past}, true
 }
 
 // announced forgets the parts of the last batch.
@@ -308,6 +314,7 @@ func (c *clip) announced() int {
 	n := c.ready
 	if n > 0 {
 		c.row.End = c.ends[n-1].at
+		c.line.mark = c.line.markFor(c.ends[n-1].mark)
 		c.parts = c.parts[:copy(c.parts, c.parts[n:])]
 		c.ends = c.ends[:copy(c.ends, c.ends[n:])]
 		c.ready = 0
@@ -327,10 +334,11 @@ func (l *Line) finishClip(ctx context.Context) {
 		return
 	}
 	l.clip = nil
-	closed := store.ClosedClip{Clip: c.row.ID, Parts: c.parts, End: c.row.End, Bytes: c.bytes, SHA256: c.hash.Sum(nil)}
+	closed := store.ClosedClip{Clip: c.row.ID, Parts: c.parts, End: c.row.End, Bytes: c.bytes, SHA256: c.hash.Sum(nil), Missed: l.past}
 	l.ended = c.row.End
 	if n := len(c.ends); n > 0 {
-		closed.End, closed.Plain = c.ends[n-1].at, c.ends[n-1].plain
+		closed.End, closed.Plain, closed.Mark = c.ends[n-1].at, c.ends[n-1].plain, l.markFor(c.ends[n-1].mark)
+		l.mark = closed.Mark
 		l.ended = closed.End
 	}
 	l.recovered()

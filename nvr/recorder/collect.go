@@ -41,6 +41,7 @@ func (l *Line) wish() wish {
 func (l *Line) collect(ctx context.Context) {
 	l.prime(ctx)
 	w, now := l.wish(), l.r.cfg.Now()
+	l.forgetMark(ctx, w)
 	w.recording = l.subscribe(w, now)
 	if l.cfg.Pull != nil {
 		l.cfg.Pull()
@@ -76,6 +77,10 @@ func (l *Line) prime(ctx context.Context) {
 		return
 	}
 	l.ended = last.End
+	if l.mark, err = l.r.cfg.DB.Mark(ctx, l.cfg.Camera); err != nil {
+		l.log.WarnContext(ctx, "the newest picture is not known yet", "error", err)
+		return
+	}
 	gaps, err := l.r.cfg.DB.OpenGaps(ctx)
 	if err != nil {
 		l.log.WarnContext(ctx, "open gaps are not known yet", "error", err)
@@ -255,6 +260,9 @@ func (l *Line) note(ctx context.Context, w wish, now time.Time) {
 }
 
 func (l *Line) setGap(ctx context.Context, reason store.Reason, detail string, from time.Time) {
+	if l.past != 0 {
+		return
+	}
 	if l.gap == reason && l.gapText == detail {
 		return
 	}

@@ -32,6 +32,7 @@ type house struct {
 	files *disk.Root
 	id    *vault.Identity
 	vault store.ID
+	dir   string
 
 	mu     sync.Mutex
 	alarms map[string]bool
@@ -65,7 +66,8 @@ func newHouse(t testing.TB, clips string, edit func(*Config)) *house {
 		t.Fatal(err)
 	}
 	h := &house{t: t, id: id, alarms: map[string]bool{}}
-	h.db, h.files, h.vault = open(t, t.TempDir(), clips, id)
+	h.dir = t.TempDir()
+	h.db, h.files, h.vault = open(t, h.dir, clips, id)
 	cfg := Config{
 		DB: h.db, Files: h.files, Period: 60 * time.Millisecond, Length: 4 * time.Second,
 		Log: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelDebug})),

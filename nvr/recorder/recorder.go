@@ -67,6 +67,8 @@ type Config struct {
 	// MakeSpace is called when the disk is full. It deletes what policy gives up first and returns the bytes freed.
 	// nil = nothing can be freed.
 	MakeSpace func(ctx context.Context, need int64) (int64, error)
+	// OnMissed is called when there is something to be fetched from a camera that remembers, see store.AllMissed. It MUST NOT block.
+	OnMissed func()
 	// OnAlarm is called when an alarm begins (raised) and when it is over. It MUST NOT block.
 	OnAlarm func(code, detail string, raised bool)
 }

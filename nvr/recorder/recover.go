@@ -44,7 +44,7 @@ func (r *Recorder) Recover(ctx context.Context) error {
 	}
 	for _, c := range clips {
 		r.tear(c.ID)
-		if open[c.Camera] || c.Cause == store.CauseEvent {
+		if open[c.Camera] || c.Cause == store.CauseEvent || c.Fetched {
 			continue
 		}
 		// End is that of the last durable part, or Start.
@@ -86,7 +86,7 @@ func settle(ctx context.Context, db *store.DB, files *disk.Root, c store.Clip) (
 		return c, err
 	}
 	whole := (info.Size() - int64(c.HeaderBytes)) / vault.SealedChunkSize
-	if whole <= 0 {
+	if whole <= 0 || c.Fetched && len(c.Parts) == 0 { // what was fetched and not announced is fetched again
 		return drop()
 	}
 	h := sha256.New()
