@@ -111,6 +111,12 @@ export function totp(secret, now = Date.now()) {
   return String((mac.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, '0');
 }
 
+/** Waits until a lane of the timeline shows so many pieces of recordings. */
+export async function recordings(lane, pieces = 1) {
+  await lane.waitFor();
+  await until('recordings on the lane', async () => Number(await lane.getAttribute('data-spans')) >= pieces, 90);
+}
+
 /** All files below a directory with their bytes; one that goes away meanwhile is left out. */
 export function* files(dir) {
   for (const entry of readdirSync(dir, { recursive: true, withFileTypes: true })) {

@@ -6,7 +6,7 @@ import { createHash, X509Certificate } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { binary, browse, fetchUnchecked, files, keep, Program, scratch, totp, until } from './box.mjs';
+import { binary, browse, fetchUnchecked, files, keep, Program, recordings, scratch, totp, until } from './box.mjs';
 import { marker, onScreen, pictures, samples } from './picture.mjs';
 
 const password = 'seven quiet lanterns 42';
@@ -145,7 +145,7 @@ test('from the claim to a sealed recording', async (t) => {
     await page.evaluate(() => (window.keepAppended = true));
     await page.getByRole('link', { name: 'Timeline', exact: true }).click();
     const lane = page.getByTestId('lane').first();
-    await lane.locator('.span').first().waitFor();
+    await recordings(lane);
     await page.getByRole('button', { name: '10 min' }).click();
 
     // Click 40 % into the clip.

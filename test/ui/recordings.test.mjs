@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
-import { binary, browse, fetchUnchecked, keep, Program, scratch, setUp, signIn, until } from './box.mjs';
+import { binary, browse, fetchUnchecked, keep, Program, recordings, scratch, setUp, signIn, until } from './box.mjs';
 import { onScreen } from './picture.mjs';
 
 const password = 'seven quiet lanterns 42';
@@ -47,7 +47,7 @@ test('open and torn clips play, and a gap says why', async (t) => {
 
   await t.test('a clip that is being written', async () => {
     const open = await until('15 seconds in an open clip', () => clips().find((c) => c.open && Date.parse(c.end) - Date.parse(c.start) > 15_000), 90);
-    await lane.locator('.span').first().waitFor();
+    await recordings(lane);
     const begun = await click(Date.parse(open.start) + 8000);
     // It goes on into what was not yet written when it was opened.
     await until('what came later', async () => (await position()) > begun.wall + 12_000 && (await onScreen(video))?.number > begun.number + 200, 90);
@@ -63,7 +63,7 @@ test('open and torn clips play, and a gap says why', async (t) => {
     await healthy();
     torn = await until('a torn clip', () => clips().find((c) => c.torn));
     await until('a later recording', () => clips().find((c) => c.start > torn.end && c.end > c.start), 90);
-    await until('it on the lane', async () => (await lane.locator('.span').count()) >= 2, 90);
+    await recordings(lane, 2);
     await click(Date.parse(torn.end) - 10_000);
     await page.getByText('Cut off').waitFor();
   });

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { binary, browse, fetchUnchecked, files, keep, Program, scratch, setUp, signIn, until } from './box.mjs';
+import { binary, browse, fetchUnchecked, files, keep, Program, recordings, scratch, setUp, signIn, until } from './box.mjs';
 import { onScreen } from './picture.mjs';
 
 const password = 'seven quiet lanterns 42';
@@ -36,7 +36,7 @@ test('a link to a recording', async (t) => {
   let link;
   await t.test('is made on the timeline', async () => {
     const lane = page.getByTestId('lane').first();
-    await lane.locator('.span').first().waitFor();
+    await recordings(lane);
     await page.getByRole('button', { name: '10 min' }).click();
     const [from, to, width] = await lane.evaluate((l) => [Number(l.dataset.from), Number(l.dataset.to), l.clientWidth]);
     const middle = (Date.parse(clip.start) + Date.parse(clip.end)) / 2;
@@ -102,7 +102,7 @@ test('a link to a recording', async (t) => {
   await t.test('evidence is saved', async () => {
     await page.goto(`${origin}/timeline`);
     const lane = page.getByTestId('lane').first();
-    await lane.locator('.span').first().waitFor();
+    await recordings(lane);
     await page.getByRole('button', { name: '10 min' }).click();
     const [from, to, width] = await lane.evaluate((l) => [Number(l.dataset.from), Number(l.dataset.to), l.clientWidth]);
     await lane.click({ position: { x: (width * (Date.parse(clip.start) + 5000 - from)) / (to - from), y: 17 } });

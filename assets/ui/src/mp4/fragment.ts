@@ -190,3 +190,20 @@ export function picturePart(track: number, dts: number, duration: number, pictur
   const length = header(0).length;
   return concat([header(length + 8), box('mdat', picture)]);
 }
+
+/** The init segment without its sound: a player waits for every track that it was told of. */
+export function videoOnly(init: Uint8Array): Uint8Array<ArrayBuffer> {
+  const keep = new Set(readInit(init).flatMap((t) => (t.kind === 'video' ? [t.id] : [])));
+  const view = viewOf(init);
+  const strip = (b: Box): Uint8Array => {
+    if (b.type !== 'moov' && b.type !== 'mvex') return init.subarray(b.at, b.end);
+    const inside = boxes(init, b.body, b.end).filter((c) => {
+      if (c.type === 'trex') return keep.has(view.getUint32(c.body + 4));
+      if (c.type !== 'trak') return true;
+      const tkhd = find(init, ['tkhd'], c.body, c.end);
+      return tkhd !== undefined && keep.has(view.getUint32(tkhd.body + (init[tkhd.body] === 1 ? 20 : 12)));
+    });
+    return box(b.type, ...inside.map(strip));
+  };
+  return concat(boxes(init).map(strip));
+}

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { dayAfter, dayName, dayRange, ticks, zoomed } from './day';
+import { dayAfter, dayName, dayRange, type Range } from './day';
+import { around } from './scale';
+import { ticks as all } from './ticks';
 
 const zone = process.env.TZ;
 beforeAll(() => {
@@ -9,6 +11,8 @@ afterAll(() => {
   process.env.TZ = zone;
 });
 
+const ticks = (view: Range, width: number) => all(view, width).flatMap((t) => (t.label === 'none' ? [] : t.t));
+const zoomed = (day: Range, length: number, at: number) => around(at, length, day);
 const hours = (name: string) => (dayRange(name).to - dayRange(name).from) / 3_600_000;
 
 test('a day has as many hours as the clock says', () => {
@@ -27,11 +31,11 @@ test('days follow each other over a change of the clock', () => {
 
 test('labels stay apart and inside', () => {
   const day = dayRange('2026-11-24');
-  expect(ticks(day, day, 1000)).toHaveLength(13);
-  expect(ticks(day, day, 320).length).toBeLessThanOrEqual(6);
+  expect(ticks(day, 1000)).toHaveLength(13);
+  expect(ticks(day, 320).length).toBeLessThanOrEqual(6);
   const view = zoomed(day, 3_600_000, day.from + 1000);
   expect(view.from).toBe(day.from);
-  for (const t of ticks(view, day, 800)) expect(t).toBeLessThanOrEqual(view.to);
+  for (const t of ticks(view, 800)) expect(t).toBeLessThanOrEqual(view.to);
 });
 
 test('a zoomed view stays inside the day', () => {

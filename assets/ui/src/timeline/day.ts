@@ -7,9 +7,6 @@ export interface Range {
   to: number;
 }
 
-const hour = 3_600_000;
-const minute = 60_000;
-
 /** "2026-11-24" of a moment, in local time. */
 export function dayName(t: number): string {
   const d = new Date(t);
@@ -29,22 +26,4 @@ export function dayRange(name: string): Range {
 export function dayAfter(name: string, days: number): string {
   const from = new Date(dayRange(name).from);
   return dayName(new Date(from.getFullYear(), from.getMonth(), from.getDate() + days, 12).getTime());
-}
-
-const steps = [minute, 2 * minute, 5 * minute, 10 * minute, 15 * minute, 30 * minute, hour, 2 * hour, 3 * hour, 4 * hour, 6 * hour];
-
-/** Moments to label on an axis of that many pixels, so that labels stay apart. */
-export function ticks(view: Range, day: Range, width: number, apart = 68): number[] {
-  const room = Math.max(1, Math.floor(width / apart));
-  const step = steps.find((s) => (view.to - view.from) / s <= room) ?? 12 * hour;
-  const out: number[] = [];
-  for (let t = day.from + Math.ceil((view.from - day.from) / step) * step; t <= view.to; t += step) out.push(t);
-  return out;
-}
-
-/** A view of that length around a moment, inside the day. */
-export function zoomed(day: Range, length: number, around: number): Range {
-  const span = Math.min(length, day.to - day.from);
-  const from = Math.min(Math.max(around - span / 2, day.from), day.to - span);
-  return { from, to: from + span };
 }

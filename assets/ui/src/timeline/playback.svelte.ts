@@ -1,15 +1,21 @@
 /**
  * Plays sealed clips of one camera from any moment on: the key worker opens what is needed, part by part, and one clip
- * follows the other. Gaps are jumped, and said.
+ * follows the other. Alone it jumps over gaps and says so; led by a clock it shows what the clock says.
  */
-import { get } from '../api/client';
-import type { Clip, ClipRow } from '../api/types';
-import { duration } from '../controls/format';
 import { say } from '../controls/toasts.svelte';
+import { duration } from '../controls/format';
+import { m } from '../i18n/m';
 import { MediaBuffer, playable, unplayable } from '../live/source';
+import { picturePart, readInit, readParts, videoOnly, type Track } from '../mp4/fragment';
 import type { ClipInfo } from '../vault/clip';
 import { KeyError, keys } from '../vault/keys.svelte';
-import { firstPart, Placement } from './placement';
+import { clipDetail, clipsAfter, extent, infoOf, type Playable, type Row } from './clips';
+import { chase, jumpBeyond } from './clock';
+import { videoCodec } from './decode';
+import { keyFrame } from './keyframe';
+import { firstPart, Placement, type Placed } from './placement';
+
+export type { Playable } from './clips';
 
 export type Status = 'idle' | 'loading' | 'ready' | 'locked' | 'end' | 'trouble';
 
@@ -17,15 +23,13 @@ export type Status = 'idle' | 'loading' | 'ready' | 'locked' | 'end' | 'trouble'
 const ahead = 20;
 /** Bytes to open at once after the first part. */
 const batchBytes = 768 * 1024;
-const dayMilliseconds = 86_400_000;
-
-/** What is played of a clip: its index. */
-export type Playable = Pick<Clip, 'id' | 'vault' | 'start' | 'end' | 'bytes' | 'mime' | 'header_bytes' | 'init_bytes' | 'complete' | 'open' | 'torn' | 'parts'>;
+/** Key frames to open at the same time, where there is no time for the others. */
+const thinBatch = 4;
 
 /** Where clips come from: the box, or a link that somebody gave out. */
 export interface ClipSource {
   /** Clips that end after a moment, oldest first; not necessarily all. */
-  list(wall: number, signal: AbortSignal): Promise<Pick<ClipRow, 'id' | 'start' | 'end'>[]>;
+  list(wall: number, signal: AbortSignal): Promise<Row[]>;
   detail(id: string, signal: AbortSignal): Promise<Playable>;
   read(clip: ClipInfo, from: number, to: number, signal: AbortSignal): Promise<{ bytes: ArrayBuffer; verified: boolean }>;
 }
@@ -33,20 +37,14 @@ export interface ClipSource {
 /** The clips of a camera, opened by the vault. */
 export function cameraClips(camera: string): ClipSource {
   return {
-    async list(wall, signal) {
-      const query = { camera, from: new Date(wall).toISOString(), to: new Date(wall + dayMilliseconds).toISOString(), limit: 50 };
-      const answer = await get('/api/clips', { query, signal });
-      if (!answer.ok) throw new Error(answer.problem?.detail ?? 'Stopped.');
-      return answer.value.filter((c) => Date.parse(c.end) > wall).sort((a, b) => a.start.localeCompare(b.start));
-    },
-    async detail(id, signal) {
-      const answer = await get('/api/clips/{id}', { path: { id }, signal });
-      if (!answer.ok) throw new Error(answer.problem?.detail ?? 'Stopped.');
-      return answer.value;
-    },
+    list: (wall) => clipsAfter(camera, wall),
+    detail: (id) => clipDetail(id),
     read: (clip, from, to, signal) => keys.ask('read', { clip, from, to }, signal),
   };
 }
+
+/** What a led player has for a moment. */
+export type Has = { state: 'picture' } | { state: 'wait' } | { state: 'gap'; until: number } | { state: 'end' };
 
 export class Playback {
   status = $state<Status>('idle');
@@ -59,18 +57,26 @@ export class Playback {
   clip = $state<Playable>();
   /** Clips of which every byte up to the last has been checked. */
   verified = $state<string[]>([]);
+  /** Led: no picture belongs to the moment of the clock, so that none is to be seen. */
+  blank = $state(false);
 
   private rate = 1;
+  /** Key frames only. */
+  private thin = false;
   private buffer: MediaBuffer | undefined;
   private placement: Placement | undefined;
   private job = new AbortController();
-  private readonly known = new Map<string, Playable>();
+  /** Everything that is recorded was put into the buffer. */
+  private done = false;
+  /** Times of the pictures in the buffer, on the player's clock, in order. */
+  private frames: number[] = [];
   private readonly timer: ReturnType<typeof setInterval>;
   private moved = false;
 
   constructor(
     private readonly video: HTMLVideoElement,
     private readonly source: ClipSource,
+    private readonly led = false,
   ) {
     this.timer = setInterval(() => this.look(), 100);
     video.onplaying = video.onplay = () => (this.playing = true);
@@ -88,6 +94,7 @@ export class Playback {
     this.buffer?.close();
     this.buffer = undefined;
     this.placement = undefined;
+    this.frames = [];
   }
 
   /** Takes the picture off the screen until the vault is open again. */
@@ -107,17 +114,21 @@ export class Playback {
     else this.video.pause();
   }
 
-  /** Shows the moment `wall`, or the first recorded one after it. */
-  async seek(wall: number, play = true): Promise<void> {
+  /** Shows the moment `wall`, or the first recorded one after it; of key frames only where `thin`. */
+  async seek(wall: number, play = true, thin = false): Promise<void> {
+    performance.mark('cardea:seek', { detail: { wall } });
     const target = this.placement?.mediaOf(wall);
-    if (target !== undefined && this.status === 'ready' && this.isBuffered(target)) {
+    if (target !== undefined && this.status === 'ready' && this.thin === thin && this.isBuffered(target)) {
       this.video.currentTime = target;
       this.position = wall;
+      this.markPicture();
       if (play) void this.video.play().catch(() => undefined);
       return;
     }
     this.stop();
     const job = (this.job = new AbortController());
+    this.thin = thin;
+    this.done = false;
     this.status = 'loading';
     this.message = '';
     this.position = wall;
@@ -128,6 +139,15 @@ export class Playback {
       if (job.signal.aborted) return;
       this.fail(error);
     }
+  }
+
+  /** For whoever measures: from the wish to the first picture. */
+  private markPicture(): void {
+    if (!('requestVideoFrameCallback' in this.video)) return;
+    this.video.requestVideoFrameCallback(() => {
+      performance.mark('cardea:picture');
+      performance.measure('cardea:seek-to-picture', 'cardea:seek', 'cardea:picture');
+    });
   }
 
   private fail(error: unknown): void {
@@ -142,14 +162,16 @@ export class Playback {
   }
 
   private async run(wall: number, play: boolean, signal: AbortSignal): Promise<void> {
-    let rows = await this.source.list(wall, signal);
+    let rows = [...(await this.source.list(wall, signal))];
+    signal.throwIfAborted();
     let row = rows.shift();
     if (!row) {
+      this.done = true;
       this.status = 'end';
       return;
     }
     const begin = Date.parse(row.start);
-    if (begin - wall > 2000) say(`Nothing was recorded for ${duration((begin - wall) / 1000)}. Playing from where it goes on.`);
+    if (!this.led && begin - wall > 2000) say(m.timeline.goesOn(duration((begin - wall) / 1000)));
     let from = Math.max(wall, begin);
     const placement = (this.placement = new Placement(begin));
     let first = true;
@@ -158,36 +180,45 @@ export class Playback {
       first = false;
       from = 0;
       if (rows.length === 0) rows = (await this.source.list(Date.parse(row.end) - 1, signal)).filter((r) => r.id !== row?.id && r.start > (row?.start ?? ''));
+      signal.throwIfAborted();
       row = rows.shift();
     }
+    this.done = true;
+    if (this.led) return;
     await this.drained(signal);
     this.status = 'end';
   }
 
   private async detail(id: string, signal: AbortSignal): Promise<Playable> {
-    const known = this.known.get(id);
-    if (known) return known;
     const clip = await this.source.detail(id, signal);
-    if (!clip.open) this.known.set(id, clip);
+    signal.throwIfAborted();
     // It may have been completed, or cut off, since it was put on the screen.
-    if (this.clip?.id === id) this.clip = clip;
+    if (this.clip?.id === id && this.clip !== clip) this.clip = clip;
     return clip;
   }
 
-  private async play(row: { id: string }, from: number, placement: Placement, play: boolean, signal: AbortSignal): Promise<void> {
+  private async play(row: Row, from: number, placement: Placement, play: boolean, signal: AbortSignal): Promise<void> {
     let clip = await this.detail(row.id, signal);
-    if (!playable(clip.mime)) throw new Error(unplayable(clip.mime));
+    const mime = this.thin ? `video/mp4; codecs="${videoCodec(clip.mime)}"` : clip.mime;
+    if (!playable(mime)) throw new Error(unplayable(mime));
     const starting = this.buffer === undefined;
-    const buffer = (this.buffer ??= new MediaBuffer(this.video, clip.mime));
+    const buffer = (this.buffer ??= new MediaBuffer(this.video, mime));
     this.video.playbackRate = this.rate;
 
     let next = from > 0 ? firstPart(clip.parts, from) : 0;
-    const [init, firstBytes] = await Promise.all([this.read(clip, 0, clip.init_bytes, signal), this.read(clip, ...this.extent(clip, next, next + 1), signal)]);
+    const [init, firstBytes] = await Promise.all([this.read(clip, 0, clip.init_bytes, signal), this.thin ? undefined : this.read(clip, ...extent(clip, next, next + 1), signal)]);
+    const tracks = readInit(new Uint8Array(init));
+    const video = tracks.find((t) => t.kind === 'video');
     const placed = placement.add(clip.id, Date.parse(clip.start), starting ? undefined : this.end());
-    await buffer.begin(clip.mime, placed.media);
-    await buffer.append(init);
-    await this.feed(firstBytes, signal);
-    next++;
+    await buffer.begin(mime, placed.media);
+    await buffer.append(this.thin ? videoOnly(new Uint8Array(init)) : init);
+    if (this.thin) {
+      if (!video) throw new Error(m.timeline.noPicture);
+      next = await this.thinly(clip, video, next, next + 1, placed, signal);
+    } else {
+      await this.feed(firstBytes ?? new ArrayBuffer(), signal, placed, video);
+      next++;
+    }
     if (starting) this.show(from, placement, play);
 
     for (;;) {
@@ -195,10 +226,14 @@ export class Playback {
       const known = clip.open ? clip.parts.length - 1 : clip.parts.length;
       while (next < known) {
         await this.room(signal);
+        if (this.thin && video) {
+          next = await this.thinly(clip, video, next, known, placed, signal);
+          continue;
+        }
         let until = next + 1;
         const begin = clip.parts[next]?.offset ?? 0;
         while (until < known && (clip.parts[until]?.offset ?? 0) - begin < batchBytes) until++;
-        await this.feed(await this.read(clip, ...this.extent(clip, next, until), signal), signal);
+        await this.feed(await this.read(clip, ...extent(clip, next, until), signal), signal, placed, video);
         next = until;
       }
       if (!clip.open) return;
@@ -207,21 +242,40 @@ export class Playback {
     }
   }
 
-  /** Plaintext bytes of parts [from, to). */
-  private extent(clip: Playable, from: number, to: number): [number, number] {
-    const begin = clip.parts[from]?.offset ?? clip.init_bytes;
-    return [begin, clip.parts[to]?.offset ?? Number.MAX_SAFE_INTEGER];
+  /** Puts the key frames of some parts into the buffer, each shown until the next one; gives the part to go on with. */
+  private async thinly(clip: Playable, video: Track, from: number, known: number, placed: Placed, signal: AbortSignal): Promise<number> {
+    const chosen: number[] = [];
+    let next = from;
+    for (; next < known && chosen.length < thinBatch; next++) if (clip.parts[next]?.key) chosen.push(next);
+    while (next < known && !clip.parts[next]?.key) next++;
+    const pictures = await Promise.all(
+      chosen.map(async (part) => {
+        const found = await keyFrame((a, b) => this.read(clip, a, b, signal), ...extent(clip, part, part + 1), video.id);
+        return found && { part, ...found };
+      }),
+    );
+    for (const [i, picture] of pictures.entries()) {
+      if (!picture) continue;
+      const after = chosen[i + 1] ?? next;
+      const end = Date.parse(clip.parts[after]?.start ?? clip.end);
+      const seconds = (end - Date.parse(clip.parts[picture.part]?.start ?? clip.start)) / 1000;
+      await this.feed(picturePart(video.id, picture.time, Math.max(0.04, seconds) * video.scale, picture.bytes).buffer, signal, placed, video);
+    }
+    return next;
   }
 
   private async read(clip: Playable, from: number, to: number, signal: AbortSignal): Promise<ArrayBuffer> {
-    const info: ClipInfo = { id: clip.id, vault: clip.vault, bytes: clip.bytes, headerBytes: clip.header_bytes, complete: clip.complete };
-    const { bytes, verified } = await this.source.read(info, from, to, signal);
+    const { bytes, verified } = await this.source.read(infoOf(clip), from, to, signal);
     if (verified && !this.verified.includes(clip.id)) this.verified = [...this.verified, clip.id];
     return bytes;
   }
 
-  private async feed(bytes: ArrayBuffer, signal: AbortSignal): Promise<void> {
+  private async feed(bytes: ArrayBuffer, signal: AbortSignal, placed: Placed, video: Track | undefined): Promise<void> {
     if (bytes.byteLength === 0) return;
+    for (const part of readParts(new Uint8Array(bytes))) {
+      for (const run of part.runs) if (run.track === video?.id) for (const s of run.samples) this.frames.push(placed.media + (s.dts + s.cts) / video.scale);
+    }
+    this.frames.sort((a, b) => a - b); // pictures may be decoded in another order than they are shown
     for (;;) {
       signal.throwIfAborted();
       try {
@@ -235,7 +289,11 @@ export class Playback {
       }
     }
     const start = this.buffer?.buffered?.length ? this.buffer.buffered.start(0) : 0;
-    if (this.video.currentTime - start > 90) await this.buffer?.remove(0, this.video.currentTime - 45);
+    const keep = 45 * Math.max(1, this.rate / 2);
+    if (this.video.currentTime - start > 2 * keep) {
+      await this.buffer?.remove(0, this.video.currentTime - keep);
+      this.frames = this.frames.filter((f) => f > this.video.currentTime - keep - 5);
+    }
   }
 
   private show(wall: number, placement: Placement, play: boolean): void {
@@ -243,6 +301,7 @@ export class Playback {
     const target = placement.mediaOf(wall) ?? 0;
     const start = ranges?.length ? ranges.start(0) : 0;
     this.video.currentTime = Math.max(target, start);
+    this.markPicture();
     this.status = 'ready';
     this.moved = true;
     if (play) void this.video.play().catch(() => undefined);
@@ -260,12 +319,73 @@ export class Playback {
   }
 
   private async room(signal: AbortSignal): Promise<void> {
-    while (this.end() - this.video.currentTime > ahead * this.rate) await pause(250, signal);
+    while (this.end() - this.video.currentTime > ahead * Math.max(1, this.rate)) await pause(250, signal);
   }
 
   private async drained(signal: AbortSignal): Promise<void> {
     while (this.end() - this.video.currentTime > 0.15) await pause(250, signal);
     this.video.pause();
+  }
+
+  /**
+   * Led: shows what belongs to the moment of the clock, and says whether there is something. The one in the lead is not
+   * hurried, since the clock follows it.
+   */
+  follow(wall: number, running: boolean, rate: number, leads: boolean): Has {
+    const { video, placement } = this;
+    if (this.status === 'end') return this.has({ state: 'end' });
+    if (this.status !== 'ready' || !placement) return { state: this.status === 'loading' ? 'wait' : 'end' };
+    const target = placement.mediaOf(wall) ?? 0;
+    const ranges = this.buffer?.buffered;
+    for (let i = 0; ranges && i < ranges.length; i++) {
+      const [start, end] = [ranges.start(i), ranges.end(i)];
+      if (target >= end - 0.02) continue;
+      if (target < start - 0.05) {
+        // A little hole is nothing to talk about.
+        if (start - target < 0.3) break;
+        video.pause();
+        return this.has({ state: 'gap', until: placement.wallOf(start) ?? wall });
+      }
+      this.has({ state: 'picture' });
+      const behind = target - video.currentTime;
+      if (!video.seeking && Math.abs(behind) > (running ? jumpBeyond(rate) : 0.004)) video.currentTime = Math.max(target, start);
+      const speed = leads ? rate : chase(rate, behind);
+      if (Math.abs(video.playbackRate - speed) > 0.005) video.playbackRate = speed;
+      if (running && video.paused) void video.play().catch(() => undefined);
+      if (!running && !video.paused) video.pause();
+      return { state: video.seeking || (running && video.readyState < 3) ? 'wait' : 'picture' };
+    }
+    if (!this.done) {
+      const next = placement.clips.at(-1);
+      if (next && next.wall > wall + 300) return this.has({ state: 'gap', until: next.wall });
+      return { state: 'wait' };
+    }
+    video.pause();
+    return this.has({ state: 'end' });
+  }
+
+  private has(what: Has): Has {
+    const blank = what.state === 'gap' || what.state === 'end';
+    if (blank !== this.blank) this.blank = blank;
+    return what;
+  }
+
+  /** The moment of the picture on the screen; undefined where there is none that moves. */
+  shown(): number | undefined {
+    const { video, placement } = this;
+    if (this.status !== 'ready' || !placement || this.blank || video.paused || video.seeking || video.readyState < 3) return undefined;
+    return placement.wallOf(video.currentTime);
+  }
+
+  /** The moment of the next picture, or the one before; undefined where it is not in the buffer. */
+  neighbour(direction: 1 | -1): number | undefined {
+    const here = this.video.currentTime;
+    const frames = this.frames;
+    // The picture on the screen is the last one that began.
+    const at = frames.findLastIndex((f) => f <= here + 0.002);
+    const frame = frames[at + direction];
+    // A little behind its beginning, where rounding does no harm.
+    return frame === undefined || !this.isBuffered(frame + 0.002) ? undefined : this.placement?.wallOf(frame + 0.002);
   }
 
   /** Follows the picture: which moment it shows, and whether it stands before a hole. */
@@ -276,7 +396,7 @@ export class Playback {
     const shown = placement.at(video.currentTime);
     if (shown && shown.id !== this.clip?.id) void this.detail(shown.id, this.job.signal).then((c) => (this.clip = c), () => undefined);
     const ranges = buffer.buffered;
-    if (!ranges || video.paused || video.seeking) return;
+    if (this.led || !ranges || video.paused || video.seeking) return;
     for (let i = 0; i < ranges.length; i++) {
       const start = ranges.start(i);
       if (video.currentTime >= start) continue;
@@ -284,7 +404,7 @@ export class Playback {
       if (video.currentTime < at - 0.15) return;
       const skipped = start - video.currentTime;
       video.currentTime = start + 0.001;
-      if (skipped > 2) say(`Skipped ${duration(skipped)} without recordings.`);
+      if (skipped > 2) say(m.timeline.skipped(duration(skipped)));
       return;
     }
   }

@@ -1,0 +1,104 @@
+/** The lanes of the cameras, fetched in pieces as the view wants them, and again while it is now. */
+import { SvelteMap } from 'svelte/reactivity';
+import { get } from '../api/client';
+import { sayProblem } from '../controls/toasts.svelte';
+import { joinLanes, nothing, readLane, type Lane } from './data';
+import type { Range } from './day';
+import { levelOf, levels, tileOf, tilesFor, type Tile } from './tiles';
+
+interface Kept {
+  lane: Lane;
+  at: number;
+}
+
+/** Pieces that are kept, over all cameras and levels. */
+const most = 400;
+/** How often the piece that holds now is asked for again, in ms. */
+const fresh = [20_000, 5000, 4000] as const;
+/** Retention takes footage away, and memory cards bring some later. */
+const stale = 120_000;
+
+const key = (camera: string, tile: { level: number; index: number }) => `${camera} ${tile.level} ${tile.index}`;
+
+export class Lanes {
+  /** The time zone of the box, once it is known. */
+  zone = $state<{ name: string; offset: number }>();
+
+  private readonly kept = new SvelteMap<string, Kept>();
+  private readonly asking = new Map<string, AbortController>();
+  /** When a piece could not be fetched, so that it is not asked for all the time. */
+  private readonly failed = new Map<string, number>();
+
+  /** What is known of a camera in a view; `whole` where all of it was fetched closely enough. */
+  lane(camera: string, view: Range, now: number): { lane: Lane; whole: boolean } {
+    const level = levelOf(view);
+    let whole = true;
+    const pieces = tilesFor(view, level, { from: 0, to: now }).map((tile) => {
+      const exact = this.kept.get(key(camera, tile));
+      if (exact) return exact.lane;
+      whole = false;
+      return this.coarser(camera, tile) ?? nothing;
+    });
+    return { lane: joinLanes(pieces), whole };
+  }
+
+  /** While a piece is fetched, one of another level shows about the same. */
+  private coarser(camera: string, tile: Tile): Lane | undefined {
+    for (let level = tile.level - 1; level >= 0; level--) {
+      const found = this.kept.get(key(camera, tileOf(level, Math.floor(tile.from / (levels[level]?.length ?? 1)))));
+      if (found) return found.lane;
+    }
+    return undefined;
+  }
+
+  /** Fetches what a view lacks or what may have changed. */
+  want(cameras: string[], view: Range, now: number): void {
+    const level = levelOf(view);
+    const needed = new Set<string>();
+    for (const camera of cameras) {
+      for (const tile of tilesFor(view, level, { from: 0, to: now })) {
+        const name = key(camera, tile);
+        needed.add(name);
+        const have = this.kept.get(name);
+        const life = tile.to > now - 60_000 ? (fresh[level as 0 | 1 | 2] ?? stale) : stale;
+        if ((have && now - have.at < life) || this.asking.has(name) || now - (this.failed.get(name) ?? 0) < 5000) continue;
+        void this.fetch(camera, tile, have !== undefined || this.failed.has(name));
+      }
+    }
+    // What was asked for a view that is gone need not come any more.
+    for (const [name, job] of this.asking) if (!needed.has(name)) job.abort();
+  }
+
+  private async fetch(camera: string, tile: Tile, quiet: boolean): Promise<void> {
+    const name = key(camera, tile);
+    const job = new AbortController();
+    this.asking.set(name, job);
+    const query = { camera, from: new Date(tile.from).toISOString(), to: new Date(tile.to).toISOString(), step: levels[tile.level]?.step ?? 60 };
+    const answer = await get('/api/timeline', { query, signal: job.signal });
+    this.asking.delete(name);
+    if (answer.ok) {
+      this.kept.set(name, { lane: readLane(answer.value, Math.min(Date.now(), tile.to)), at: Date.now() });
+      this.zone = { name: answer.value.zone, offset: answer.value.utc_offset };
+      for (const oldest of this.kept.keys()) {
+        if (this.kept.size <= most) break;
+        this.kept.delete(oldest);
+      }
+      this.failed.delete(name);
+    } else if (!answer.aborted) {
+      this.failed.set(name, Date.now());
+      if (!quiet) sayProblem(answer.problem);
+    }
+  }
+
+  /** All of a camera in a part of time, however far away, at the widest level. */
+  async whole(camera: string, range: Range): Promise<Lane> {
+    const now = Date.now();
+    const tiles = tilesFor(range, 0, { from: 0, to: now });
+    await Promise.all(tiles.filter((t) => now - (this.kept.get(key(camera, t))?.at ?? 0) > (t.to > now ? 2000 : stale)).map((t) => this.fetch(camera, t, false)));
+    return joinLanes(tiles.map((t) => this.kept.get(key(camera, t))?.lane ?? nothing));
+  }
+
+  close(): void {
+    for (const job of this.asking.values()) job.abort();
+  }
+}

@@ -1,0 +1,207 @@
+// The timeline: zoom, scrubbing with pictures, several cameras on one clock, single pictures, marks and a saved video.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { test } from 'node:test';
+import { binary, browse, fetchUnchecked, keep, Program, recordings, scratch, setUp, signIn, until } from './box.mjs';
+import { onScreen, pictures } from './picture.mjs';
+
+const password = 'seven quiet lanterns 42';
+const passphrase = 'lusab-babad-gutih-tugad-mudof';
+
+test('the timeline', async (t) => {
+  const cameras = new Program('demo', '--data', scratch(t, 'cameras'), '--listen', '127.0.0.1:0');
+  t.after(() => cameras.stop());
+  const front = await cameras.says(/url=(rtsp:\/\/\S+front-door)/);
+  const other = await cameras.says(/url=(rtsp:\/\/\S+(?<!front-door))\s/);
+  const dir = scratch(t, 'nvr');
+  const owner = setUp(dir, password, passphrase);
+  const box = new Program('serve', '--data', dir, '--listen', '127.0.0.1:0');
+  t.after(() => box.stop());
+  const origin = await box.says(/Address:\s+(https:\S+)/);
+  await until('the box', () => fetchUnchecked(`${origin}/healthz`).then(String).catch(() => ''));
+  const run = (...args) => execFileSync(binary, [...args, '--data', dir], { stdio: ['ignore', 'pipe', 'pipe'] });
+  run('cameras', 'add', '--name', 'Porch', front);
+  run('cameras', 'add', '--name', 'Garden', other);
+  const clips = () => JSON.parse(run('clips', 'list', '--json'));
+
+  const page = await browse(t, { certificate: await fetchUnchecked(`${origin}/ca.pem`), timezoneId: 'America/New_York' });
+  // What a person picks in a dialog of the system, no test can pick: it is a download then.
+  await page.addInitScript(() => delete window.showSaveFilePicker);
+  await page.goto(`${origin}/timeline`);
+  await signIn(page, password, owner.secret);
+  const lane = page.getByTestId('lane').first();
+  const video = page.getByTestId('playback');
+  const position = async () => Number(await page.getByTestId('position').getAttribute('data-wall'));
+  const view = async () => lane.evaluate((l) => [Number(l.dataset.from), Number(l.dataset.to), l.clientWidth]);
+  const placeOf = async (wall) => {
+    const [from, to, width] = await view();
+    return { x: (width * (wall - from)) / (to - from), y: 17 };
+  };
+  const start = await until('fifteen seconds of both', () => {
+    const all = clips();
+    const first = all.map((c) => Date.parse(c.start)).sort().at(-1);
+    return all.length >= 2 && all.every((c) => Date.parse(c.end) - first > 15_000) && first;
+  }, 120);
+  await recordings(lane);
+
+  await t.test('a locked vault says so instead of a picture', async () => {
+    await page.getByRole('button', { name: '10 min' }).click();
+    await lane.hover({ position: await placeOf(start + 6000) });
+    await page.getByTestId('bubble').getByText('Unlock the vault to see pictures').waitFor();
+    assert.equal(await page.getByTestId('bubble').getByTestId('glimpse').isVisible().catch(() => false), false);
+    await page.getByRole('button', { name: 'Vault locked' }).click();
+    await page.getByLabel('Vault passphrase', { exact: true }).fill(passphrase);
+    await page.getByRole('button', { name: 'Unlock', exact: true }).click();
+    await page.getByRole('button', { name: 'Vault open' }).waitFor();
+  });
+
+  // One clip ends and the next one begins, with a short gap, for the export below.
+  const mode = (mode) =>
+    page.evaluate(
+      async ([id, mode]) => (await fetch(`/api/cameras/${id}`, { method: 'PATCH', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ mode }) })).status,
+      [clips()[0].camera, mode],
+    );
+  assert.equal(await mode('off'), 200);
+  const closed = await until('a closed clip', () => clips().find((c) => !c.open && c.sha256));
+  assert.equal(await mode('continuous'), 200);
+
+  await t.test('the pointer shows the picture of its moment', async () => {
+    const at = await placeOf(start + 6000);
+    await lane.hover({ position: { ...at, x: at.x - 2 } });
+    await lane.hover({ position: at });
+    const canvas = page.getByTestId('bubble').getByTestId('glimpse');
+    await canvas.waitFor();
+    // It is no empty canvas.
+    const colours = await canvas.evaluate((c) => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size);
+    assert.ok(colours > 30, `${colours} levels`);
+    await keep(page, 'timeline-scrub');
+  });
+
+  await t.test('wheel and keys zoom between ten seconds and seven days, drags move', async () => {
+    const length = async () => (([from, to]) => to - from)(await view());
+    await lane.hover({ position: await placeOf(start + 6000) });
+    for (let i = 0; i < 60 && (await length()) > 10_001; i++) await page.mouse.wheel(0, -400);
+    await until('ten seconds', async () => Math.abs((await length()) - 10_000) < 1);
+    const [before] = await view();
+    const place = await lane.boundingBox();
+    await page.mouse.move(place.x + 300, place.y + 10);
+    await page.mouse.down();
+    await page.mouse.move(place.x + 500, place.y + 10, { steps: 4 });
+    await page.mouse.up();
+    await until('the view went back', async () => (await view())[0] < before - 500);
+    await lane.focus();
+    for (let i = 0; i < 40 && (await length()) < 7 * 86_400_000 - 1; i++) await page.keyboard.press('-');
+    assert.equal(await length(), 7 * 86_400_000);
+    await page.getByRole('button', { name: '10 min' }).click();
+  });
+
+  await t.test('two cameras follow one clock', async () => {
+    await page.getByRole('group', { name: 'Cameras on the screen' }).getByRole('button', { name: 'Garden' }).click();
+    await lane.click({ position: await placeOf(start + 5000) });
+    const both = await until('two pictures of one moment', async () => {
+      const shown = await page.evaluate(() => [...document.querySelectorAll('video')].map((v) => v.readyState >= 3 && !v.seeking && v.currentTime > 0));
+      if (shown.length !== 2 || shown.includes(false)) return undefined;
+      const walls = (await Promise.all([onScreen(video.nth(0)), onScreen(video.nth(1))])).map((p) => p?.wall);
+      return walls[0] && walls[1] && Math.abs(walls[0] - walls[1]) < 700 && walls;
+    });
+    t.diagnostic(`the two are ${Math.abs(both[0] - both[1])} ms apart`);
+    await keep(page, 'timeline-two');
+    await page.getByRole('group', { name: 'Cameras on the screen' }).getByRole('button', { name: 'Garden' }).click();
+  });
+
+  await t.test('single pictures, forward and back', async () => {
+    await page.getByRole('button', { name: 'Pause' }).click();
+    const still = async () => {
+      await until('a still picture', () => video.evaluate((v) => v.paused && !v.seeking && v.readyState >= 2));
+      return until('its number', async () => (await onScreen(video))?.number);
+    };
+    const step = async (name, from) => {
+      await page.getByRole('button', { name }).click();
+      return until('another picture', async () => {
+        const number = await still();
+        return number !== from && number;
+      });
+    };
+    const first = await still();
+    const second = await step('One picture on', first);
+    assert.equal(second, first + 1);
+    assert.equal(await step('One picture back', second), first);
+  });
+
+  await t.test('fast, it takes key frames only', async () => {
+    await page.getByLabel('Speed').selectOption('16');
+    await page.getByRole('button', { name: 'Play' }).click();
+    const begun = await position();
+    await until('ten seconds and more', async () => (await position()) > begun + 8000, 40);
+    await page.getByLabel('Speed').selectOption('1');
+  });
+
+  await t.test('what lies between marks is saved as one video, and the log says so', async () => {
+    const camera = page.locator(`[data-testid=lane][data-camera="${closed.camera}"]`);
+    await page.getByRole('button', { name: '10 min' }).click();
+    const clickAt = async (wall) => {
+      await camera.click({ position: await placeOf(wall) });
+      await until('the moment', async () => Math.abs((await position()) - wall) < 8000);
+      await page.getByRole('button', { name: 'Pause' }).click();
+    };
+    const [from, to] = [Date.parse(closed.end) - 9000, Date.parse(closed.end) + 9000];
+    await until('the next clip', () => clips().some((c) => c.camera === closed.camera && Date.parse(c.end) > to + 4000), 60);
+    await recordings(camera, 2);
+    await clickAt(from);
+    await page.getByRole('button', { name: 'Mark start' }).click();
+    await clickAt(to);
+    await page.getByRole('button', { name: 'Mark end' }).click();
+    await page.getByRole('button', { name: 'Save as video' }).click();
+    await page.getByTestId('export-plan').waitFor();
+    await page.getByLabel('Note for the log').fill('the parcel');
+    await keep(page, 'export');
+    const saved = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+    await until('saved, or asked who it is', async () => {
+      if (await page.getByText('The video is saved').count()) return true;
+      const proof = page.getByLabel('Your sign-in password', { exact: true });
+      if (await proof.count()) {
+        await proof.fill(password);
+        await page.getByRole('button', { name: 'Confirm' }).click();
+      }
+      return false;
+    });
+    const file = await (await saved).path();
+    const probe = JSON.parse(execFileSync('ffprobe', ['-v', 'error', '-count_packets', '-show_entries', 'stream=codec_type,nb_read_packets:format=duration', '-of', 'json', file]));
+    const seconds = Number(probe.format.duration);
+    assert.ok(seconds > 10 && seconds < 40, `${seconds} s`);
+    assert.equal(execFileSync('ffmpeg', ['-v', 'error', '-xerror', '-i', file, '-f', 'null', '-'], { stdio: ['ignore', 'pipe', 'pipe'] }).toString(), '');
+    // One picture after the other, but for the gap between the two clips, which takes no time in the video.
+    const numbers = pictures(readFileSync(file)).map((p) => p.number);
+    assert.ok(numbers.length > 100, `${numbers.length} pictures`);
+    assert.equal(numbers.filter((n, i) => i > 0 && n !== numbers[i - 1] + 1).length, 1);
+    assert.ok(seconds < numbers.length, `${seconds} s`);
+    const log = JSON.parse(run('log', 'list', '--action', 'clip.export', '--json'));
+    assert.equal(log.length, 1);
+    assert.match(JSON.stringify(log), /the parcel/);
+    await page.getByRole('button', { name: 'Close' }).last().click();
+  });
+
+  await t.test('the day on which the clock goes back has 25 hours', async () => {
+    await page.getByLabel('Go to date and time').fill('2026-11-01T12:00:00');
+    await page.getByText('Times are in your time zone').waitFor();
+    await page.goto(`${origin}/timeline?day=2026-11-01`);
+    await lane.waitFor();
+    const [from, to] = await view();
+    assert.equal((to - from) / 3_600_000, 25);
+    await keep(page, 'timeline-25h');
+  });
+
+  await t.test('axe finds nothing', async () => {
+    await page.evaluate(() => history.replaceState(null, '', '/timeline'));
+    await page.reload();
+    await recordings(lane);
+    await page.evaluate(readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'));
+    const found = await page.evaluate(() => window.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
+    assert.deepEqual(found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target)}`), []);
+  });
+
+  assert.deepEqual(page.complaints, []);
+});
