@@ -294,6 +294,7 @@ func (n *NVR) RemoveCamera(ctx context.Context, actor store.Actor, id store.ID, 
 	if err := r.stop(ctx); err != nil {
 		return err
 	}
+	r.letGo(ctx)
 	if err := n.db.RemoveCamera(ctx, id, !deleteClips); err != nil {
 		return err
 	}

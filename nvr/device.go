@@ -130,6 +130,9 @@ func (r *runner) sync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if d.Enrolment != nil {
+		return r.syncEnrolled(ctx, d)
+	}
 	result, err := r.n.pairer.Sync(ctx, host, known(d), false)
 	var who pairing.ErrIdentity
 	switch {
@@ -208,6 +211,11 @@ func (n *NVR) resumePairings(ctx context.Context) (open bool, err error) {
 		return false, err
 	}
 	for _, d := range devices {
+		if d.Enrolment != nil && d.State != store.DeviceActive {
+			again, failed := n.resumeEnrolment(ctx, d)
+			open, err = open || again, errors.Join(err, failed)
+			continue
+		}
 		switch d.State {
 		case store.DevicePending:
 			err = errors.Join(err, n.db.DropDevice(ctx, d.ID))

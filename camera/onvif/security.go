@@ -339,6 +339,13 @@ func (c *Client) unassign(ctx context.Context, e Enrolment) error {
 // Renew has the same key certified anew and, with anchors, tells the camera our authorities as they are now. The leaf that it shows since
 // comes back. A failure leaves the camera with what it had.
 func (c *Client) Renew(ctx context.Context, device string, e Enrolment, mint Minter, anchors bool) (Enrolment, []byte, error) {
+	// Where a crash came between the camera and the index, the camera knows better what it uses.
+	if assigned, err := c.call(ctx, nsSecurity, "GetAssignedServerCertificates", ""); err == nil && assigned.child("CertificationPathID").text != "" {
+		e.Path = assigned.child("CertificationPathID").text
+	}
+	if assigned, err := c.call(ctx, nsSecurity, "GetAssignedCertPathValidationPolicies", ""); err == nil && assigned.child("CertPathValidationPolicyID").text != "" {
+		e.Policy = assigned.child("CertPathValidationPolicyID").text
+	}
 	next := e
 	leaf, err := c.putLeaf(ctx, device, &next, mint)
 	if err == nil && anchors {
