@@ -1,5 +1,6 @@
 import type { Problem } from '../api/client';
 import type { Track } from '../api/types';
+import { m } from '../i18n/m';
 
 /**
  * The address as the box takes it, with user and password in it. A missing scheme means rtsp://, or, where onvif is taken too
@@ -11,7 +12,7 @@ export function addressWith(address: string, user: string, password: string, onv
   const full = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `${bare}://${text}`;
   const match = (onvif ? /^(rtsps?|https?):\/\/(?:([^/?#]*)@)?([^/?#@\s]+)([^\s]*)$/i : /^(rtsps?):\/\/(?:([^/?#]*)@)?([^/?#@\s]+)([^\s]*)$/i).exec(full);
   if (!match) {
-    return { title: 'This is not the address of a camera', status: 0, detail: 'It should look like rtsp://192.168.1.20:554/stream1 or rtsps://…' };
+    return { title: m.cameras.form.notAddress, status: 0, detail: m.cameras.form.notAddressDetail };
   }
   const [, scheme = 'rtsp', inside, host = '', path = ''] = match;
   const given = user || password ? `${encodeURIComponent(user)}:${encodeURIComponent(password)}` : inside;
@@ -32,7 +33,7 @@ export function tracksText(tracks: Track[]): string {
     .map((t) => {
       const codec = codecName(t.codec);
       if (!t.width) return codec;
-      return `${codec} ${t.width} × ${t.height}${t.fps ? `, ${Math.round(t.fps * 10) / 10} pictures a second` : ''}`;
+      return `${codec} ${t.width} × ${t.height}${t.fps ? `, ${m.cameras.probe.fps(Math.round(t.fps * 10) / 10)}` : ''}`;
     })
     .join(', ');
 }
