@@ -34,6 +34,7 @@ type cameraCommand struct {
 	Name        string `help:"What the camera calls itself (default: the host name)." env:"CARDEA_NAME" placeholder:"NAME"`
 	Fingerprint string `help:"SHA-256 of the public key (SPKI) of an old camera at rtsps://, in hex." placeholder:"F"`
 	TPM         string `help:"Keep the key in this TPM 2.0: a device such as /dev/tpmrm0, or a socket. For cameras that are paired from now on." name:"tpm" env:"CARDEA_TPM" placeholder:"PATH"`
+	Memory      string `help:"How much memory keeps the newest pictures, up to ten minutes of them, for an NVR that was away; 0 for none." default:"64MiB" env:"CARDEA_MEMORY" placeholder:"SIZE"`
 	QR          bool   `help:"Show the QR code also where the output is no terminal." name:"qr"`
 	Quiet       bool   `help:"Do not announce the camera on the network (mDNS)." env:"CARDEA_QUIET"`
 	Reset       bool   `help:"Make the camera new and end: it forgets its NVR and its key."`
@@ -52,6 +53,10 @@ func (c *cameraCommand) Run(e *env) (err error) {
 	defer unlock()
 	if c.Reset {
 		return pairing.Reset(dir)
+	}
+	remember, err := size(c.Memory)
+	if err != nil {
+		return usageError("--memory " + err.Error())
 	}
 	pin, err := hex.DecodeString(strings.ReplaceAll(c.Fingerprint, ":", ""))
 	if err != nil || len(pin) != 0 && len(pin) != 32 {
@@ -93,7 +98,7 @@ func (c *cameraCommand) Run(e *env) (err error) {
 		return errors.Join(err, ln.Close())
 	}
 	serving := agent.Config{
-		Listener: camera.Media(), Streams: []agent.Stream{{Path: "camera", Source: source}}, Log: e.log.With("part", "rtsp"),
+		Listener: camera.Media(), Memory: remember, Streams: []agent.Stream{{Path: "camera", Source: source}}, Log: e.log.With("part", "rtsp"),
 	}
 	if err := serving.AddSmall(c.Source); err != nil {
 		return errors.Join(err, ln.Close())

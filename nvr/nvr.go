@@ -68,6 +68,7 @@ type NVR struct {
 
 	timeChanged chan struct{} // the setting of the time server; holds one
 	suspects    chan suspicion
+	missed      chan struct{} // there is something to be fetched; holds one
 
 	change sync.Mutex // one use case that changes cameras or vaults at a time
 
@@ -105,6 +106,7 @@ func Open(ctx context.Context, cfg Config) (*NVR, error) {
 		cfg: cfg, db: cfg.DB, log: cfg.Log, clock: clock.New(cfg.Clock, floor),
 		runners: map[store.ID]*runner{}, events: make(chan event, 256), timeChanged: make(chan struct{}, 1), wakeDevices: make(chan struct{}, 1), suspects: make(chan suspicion, 64),
 	}
+	n.missed = make(chan struct{}, 1)
 	n.alarms.now = n.clock.Now
 	n.hardware.machine = cfg.Machine
 	n.pairer = pairing.NVR{Issuer: cfg.Devices, Now: n.clock.Now}
@@ -112,7 +114,7 @@ func Open(ctx context.Context, cfg Config) (*NVR, error) {
 	n.backup = backup.New(backup.Config{DB: cfg.DB, Files: cfg.Clips, Dir: cfg.Dir, Now: n.clock.Now, Log: cfg.Log})
 	n.recorder = recorder.New(recorder.Config{
 		DB: cfg.DB, Files: cfg.Clips, Now: n.clock.Now, Log: cfg.Log, Period: cfg.Period, Length: cfg.Length,
-		MakeSpace: n.keeper.MakeSpace, OnAlarm: n.alarm,
+		MakeSpace: n.keeper.MakeSpace, OnAlarm: n.alarm, OnMissed: n.lookForMissed,
 	})
 	if err := n.openLogs(ctx); err != nil {
 		return nil, fmt.Errorf("open recorder: %w", err)
@@ -185,6 +187,7 @@ func (n *NVR) Run(ctx context.Context) error {
 	disk.Go(func() error { return tuneHeap(ctx) })
 	disk.Go(func() error { return n.keepDevices(ctx) })
 	disk.Go(func() error { return n.watchCameras(ctx) })
+	disk.Go(func() error { return n.fetchMissed(ctx) })
 	disk.Go(func() error { return n.backup.Run(ctx, n.backedUp) })
 	n.mu.Lock()
 	n.running = ctx

@@ -43,8 +43,8 @@ type Config struct {
 	UDP bool
 	// User and Password are asked for (Digest with MD5 or SHA-256, or Basic) when User is not empty.
 	User, Password string
-	// Memory is how many bytes of the newest coded media each stream keeps, up to ten minutes, for a reader that was away; 0 = none. It
-	// may be asked for over TCP only.
+	// Memory is how many bytes of the newest coded media the first stream keeps, up to ten minutes of it, for a reader that was away; 0 for
+	// none. It is played over TCP only.
 	Memory int64
 	// Streams are what is served; at least one.
 	Streams []Stream
@@ -93,7 +93,7 @@ func Open(config Config) (*Agent, error) {
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
-	for _, s := range config.Streams {
+	for i, s := range config.Streams {
 		if _, twice := a.streams[s.Path]; twice {
 			return nil, fmt.Errorf("path %q is served twice", s.Path)
 		}
@@ -103,7 +103,7 @@ func Open(config Config) (*Agent, error) {
 		}
 		st.begin = time.Now()
 		a.streams[s.Path] = st
-		if config.Memory > 0 && s.Source.Stream().Video() >= 0 {
+		if i == 0 && config.Memory > 0 && s.Source.Stream().Video() >= 0 {
 			if st.memory, err = newMemory(config.Memory); err != nil {
 				return nil, errors.Join(err, a.forget())
 			}
