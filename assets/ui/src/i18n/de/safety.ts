@@ -1,3 +1,108 @@
 import type en from '../en/safety';
+import { plural } from '../plural';
 
-export default {} satisfies typeof en;
+const cameras = (n: number) => `${n} ${plural('de', n, { one: 'Kamera', other: 'Kameras' })}`;
+
+export default {
+  title: 'Ist mein Zuhause sicher?',
+  lead: 'Cardea sieht sich deine Einrichtung an und sagt, was du tun kannst.',
+  score: (good: number, all: number) => `${good} von ${all}`,
+  scoreLabel: (good: number, all: number) => `${good} von ${all} Prüfungen sind gut`,
+  verdict: {
+    good: ['Ja, soweit Cardea sehen kann', 'Nichts ist mehr zu tun. Sieh wieder nach, wenn sich etwas ändert.'],
+    advise: ['Gut geschützt', 'Nichts ist falsch. Das hier würde es noch besser machen.'],
+    bad: ['Noch nicht', 'Beginne mit dem, was rot ist.'],
+  },
+  groups: { bad: 'Das zuerst', advise: 'Könnte besser sein', good: 'In Ordnung' },
+  states: { bad: 'Zu tun', advise: 'Rat', good: 'Gut' },
+  again: 'Noch einmal prüfen',
+  nameless: 'eine Kamera',
+  fix: {
+    cameras: 'Zu den Kameras',
+    camera: (name: string) => `Zu ${name}`,
+    record: 'Wieder aufnehmen',
+    recording: 'Es wird wieder aufgenommen.',
+    people: 'Jemanden einladen',
+    account: 'Zu deinem Konto',
+    kit: 'Notfallblatt testen',
+    seal: 'Wieder versiegeln',
+    sealed: 'Die Box kann ihn nicht mehr öffnen.',
+    vaults: 'Zu den Tresoren',
+    log: 'Wer hat was gesehen',
+    rules: 'Regeln ändern',
+    storage: 'Zum Speicher',
+    certificate: 'Zertifikat holen',
+    access: 'Ändern',
+    health: 'Sehen, was sie schützt',
+    claim: 'Tresor anlegen',
+  },
+  checks: {
+    recording: {
+      name: 'Kameras nehmen auf',
+      good: (n: number) => `${cameras(n)}: Alle, die aufnehmen sollen, tun es.`,
+      advise: 'Es gibt noch keine Kamera.',
+      bad: (names: string) => `Es nimmt nicht auf: ${names}.`,
+    },
+    'switched-off': { name: 'Keine Kamera ist ausgeschaltet', good: 'Jede Kamera nimmt auf.', advise: (names: string) => `Die Aufnahme ist ausgeschaltet für ${names}.` },
+    plain: {
+      name: 'Kameras beweisen, wer sie sind',
+      good: 'Jede Kamera beweist bei jeder Verbindung ihre Identität, und ihre Bilder reisen verschlüsselt.',
+      bad: (names: string) => `Bilder von ${names} laufen unverschlüsselt durch dein Netz, und jeder könnte an ihrer Stelle antworten. Kopple sie, oder bestätige ihren Schlüssel über rtsps://.`,
+    },
+    isolated: { name: 'Keine Kamera ist zweifelhaft', good: 'Keine Kamera hat eine andere Identität gezeigt als zuvor.', bad: (names: string) => `Cardea meidet ${names}, bis du entscheidest.` },
+    tls12: { name: 'Verschlüsselung von heute', good: 'Keine Kamera braucht eine Ausnahme von TLS 1.3.', advise: (names: string) => `Eine Ausnahme von TLS 1.3 gilt für ${names}. Aktualisiere die Kamera und nimm sie zurück.` },
+    network: {
+      name: 'Kameras haben ein eigenes Netz',
+      good: 'Keine Kamera ist in dem Netz, das ins Internet führt.',
+      advise: (names: string) => `In dem Netz, das ins Internet führt: ${names}. Sie erreichen dort alles. Ein eigenes Netz beschreibt docs/network.md.`,
+    },
+    vault: { name: 'Aufnahmen sind versiegelt', good: 'Es gibt einen Tresor: Aufnahmen werden beim Entstehen versiegelt.', bad: 'Es gibt keinen Tresor, also wird nichts aufgenommen.' },
+    open: {
+      name: 'Die Box kann nicht hineinsehen',
+      good: 'Kein Tresor steht der Box offen: Wer sie stiehlt, sieht nichts.',
+      advise: (names: string) => `Die Box kann die Aufnahmen von ${names} selbst öffnen, und damit jeder, der sie in die Hand bekommt.`,
+    },
+    stale: {
+      name: 'Nur wer soll, kann hineinsehen',
+      good: 'Niemand, der den Zugang verloren hat, kann neue Aufnahmen öffnen.',
+      advise: (names: string) => `Jemand hat den Zugang zu ${names} verloren und hat vielleicht den Schlüssel behalten. Erneuere den Schlüssel.`,
+    },
+    kit: { name: 'Das Notfallblatt geht', good: (at: string) => `Zuletzt getestet am ${at}.`, advise: (names: string, at: string) => `Das Blatt von ${names} wurde zuletzt am ${at} getestet. Am Tag, an dem du es brauchst, ist es zu spät, es zu vermissen.` },
+    owners: { name: 'Ein zweiter Eigentümer', good: (n: number) => `${n} Eigentümer können einander wieder hereinlassen.`, advise: 'Du bist der einzige Eigentümer. Wenn du den Zugang verlierst, kann niemand helfen.' },
+    codes: {
+      name: 'Wiederherstellungscodes',
+      good: (n: number) => `Du hast noch ${n} Codes für den Tag, an dem dein Authenticator fehlt.`,
+      advise: (n: number) => `Du hast noch ${n} ${plural('de', n, { one: 'Wiederherstellungscode', other: 'Wiederherstellungscodes' })}. Mach neue.`,
+      bad: 'Du hast keinen Wiederherstellungscode mehr. Ohne Authenticator kämst du nicht hinein.',
+    },
+    passkey: { name: 'Ein Passkey', good: 'Du kannst dich mit einem Passkey anmelden, den dir niemand ablisten kann.', advise: 'Du hast keinen Passkey. Anders als einen Code kann ihn dir keine falsche Seite ablisten.' },
+    witness: {
+      name: 'Zeugen der Protokolle',
+      good: (n: number) => `${n} Browser erinnern sich an die Protokolle und würden merken, wenn sie jemand ändert.`,
+      goodSyslog: 'Ein Sammler anderswo hat Kopien der Protokolle.',
+      advise: 'Höchstens ein Browser erinnert sich an die Protokolle. Melde dich ab und zu auf einem zweiten Gerät an, dann ist auch es ein Zeuge.',
+    },
+    retention: {
+      name: 'Aufnahmen bleiben lange genug',
+      good: (days: string) => `Sie bleiben ${days}, und das passt.`,
+      advise: (fits: string, days: string) => `Du verlangst ${days}, aber nur ${fits} passen.`,
+      brief: (days: string) => `Sie bleiben nur ${days}. Nach einem Urlaub willst du vielleicht weiter zurücksehen.`,
+    },
+    disk: { name: 'Der Platte geht es gut', good: 'Die Platte für Aufnahmen geht.', advise: 'Die Platte für Aufnahmen ist abgenutzt. Ersetze sie bald.', bad: 'Die Platte für Aufnahmen fehlt, ist voll oder meldet, dass sie versagt.' },
+    backup: {
+      name: 'Sicherungen von Einstellungen und Schlüsseln',
+      good: (n: number) => `${n} versiegelte ${plural('de', n, { one: 'Sicherung liegt', other: 'Sicherungen liegen' })} neben den Aufnahmen.`,
+      advise: 'Es gibt noch keine Sicherung. Die erste entsteht heute Nacht.',
+      bad: 'Die letzte Sicherung ist misslungen. Der Hinweis oben sagt, warum.',
+    },
+    clock: { name: 'Die Uhr geht richtig', good: 'Die Uhr der Box geht ruhig.', bad: 'Die Uhr der Box geht falsch oder ist gesprungen. Verbinde die Box mit einem Zeitserver.' },
+    logs: { name: 'Die Protokolle stimmen', good: 'Verzeichnis, Aufnahmen und Protokolle passen zusammen.', bad: (codes: string) => `Mit den Protokollen stimmt etwas nicht (${codes}). Führe auf der Box „cardea verify“ aus.` },
+    root: { name: 'Das Programm hat wenig Rechte', good: 'Cardea läuft als gewöhnlicher Benutzer.', advise: 'Cardea läuft als Superuser. Das Paket und der Container führen es als eigenen Benutzer aus.' },
+    'allow-list': {
+      name: 'Von wo die Box verwaltet wird',
+      good: 'Von überall in deinem Netz, mit Passwort und zweitem Faktor. Das ist in Ordnung.',
+      listed: (n: number) => `Nur aus ${n} ${plural('de', n, { one: 'Netz', other: 'Netzen' })}, die du genannt hast.`,
+    },
+    certificate: { name: 'Dieses Gerät vertraut der Box', good: 'Dieser Browser kennt das Zertifikat der Box.', advise: 'Dieser Browser kennt das Zertifikat der Box nicht und könnte eine falsche Box nicht von deiner unterscheiden.' },
+  },
+} satisfies typeof en;

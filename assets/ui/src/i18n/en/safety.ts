@@ -1,1 +1,108 @@
-export default {};
+import { plural } from '../plural';
+
+const cameras = (n: number) => `${n} ${plural('en', n, { one: 'camera', other: 'cameras' })}`;
+
+export default {
+  title: 'Is my home safe?',
+  lead: 'Cardea looks at your set-up and says what you could do.',
+  score: (good: number, all: number) => `${good} of ${all}`,
+  scoreLabel: (good: number, all: number) => `${good} of ${all} checks are good`,
+  verdict: {
+    good: ['Yes, as far as Cardea can see', 'Nothing is left to do. Look again when something changes.'],
+    advise: ['Well protected', 'Nothing is wrong. These things would make it better.'],
+    bad: ['Not yet', 'Begin with what is marked red.'],
+  },
+  groups: { bad: 'Do this first', advise: 'Could be better', good: 'In good order' },
+  states: { bad: 'To do', advise: 'Advice', good: 'Good' },
+  again: 'Look again',
+  nameless: 'a camera',
+  fix: {
+    cameras: 'Go to the cameras',
+    camera: (name: string) => `Go to ${name}`,
+    record: 'Record again',
+    recording: 'Recording is on again.',
+    people: 'Invite somebody',
+    account: 'Go to your account',
+    kit: 'Test the kit',
+    seal: 'Seal it again',
+    sealed: 'The box cannot open it any more.',
+    vaults: 'Go to the vaults',
+    log: 'See who saw what',
+    rules: 'Change the rules',
+    storage: 'See the storage',
+    certificate: 'Get the certificate',
+    access: 'Change that',
+    health: 'See what protects it',
+    claim: 'Make a vault',
+  },
+  /** Each check: its name, and what is so when it is good, could be better, or is bad. */
+  checks: {
+    recording: {
+      name: 'Cameras record',
+      good: (n: number) => `${cameras(n)}: all that should record do.`,
+      advise: 'There is no camera yet.',
+      bad: (names: string) => `Not recording: ${names}.`,
+    },
+    'switched-off': { name: 'No camera is switched off', good: 'Every camera records.', advise: (names: string) => `Recording is switched off for ${names}.` },
+    plain: {
+      name: 'Cameras prove who they are',
+      good: 'Every camera proves its identity on each connection, and its pictures travel encrypted.',
+      bad: (names: string) => `Pictures of ${names} cross your network in the clear, and anything could answer in their place. Pair them, or confirm their key over rtsps://.`,
+    },
+    isolated: { name: 'No camera is in doubt', good: 'No camera has shown another identity than before.', bad: (names: string) => `Cardea keeps away from ${names} until you decide.` },
+    tls12: { name: 'Today’s encryption', good: 'No camera needs an exception from TLS 1.3.', advise: (names: string) => `An exception from TLS 1.3 is set for ${names}. Update the camera, and take it back.` },
+    network: {
+      name: 'Cameras have a network of their own',
+      good: 'No camera is on the network that leads to the internet.',
+      advise: (names: string) => `On the network that leads to the internet: ${names}. They can reach everything there. A network of their own is described in docs/network.md.`,
+    },
+    vault: { name: 'Recordings are sealed', good: 'There is a vault: recordings are sealed as they are made.', bad: 'There is no vault, so nothing is recorded.' },
+    open: {
+      name: 'The box cannot look',
+      good: 'No vault is open to the box: whoever steals it sees nothing.',
+      advise: (names: string) => `The box can open the recordings of ${names} by itself, and so can whoever gets hold of it.`,
+    },
+    stale: {
+      name: 'Only who should can look',
+      good: 'Nobody who lost access can open new recordings.',
+      advise: (names: string) => `Somebody lost access to ${names} and may have kept the key. Renew the key.`,
+    },
+    kit: { name: 'The recovery kit works', good: (at: string) => `It was last tested on ${at}.`, advise: (names: string, at: string) => `The kit of ${names} was last tested on ${at}. The day you need it is too late to find that it is lost.` },
+    owners: { name: 'A second owner', good: (n: number) => `${n} owners can let each other in again.`, advise: 'You are the only owner. If you lose your way in, nobody can help.' },
+    codes: {
+      name: 'Recovery codes',
+      good: (n: number) => `You have ${n} codes left for the day when your authenticator is lost.`,
+      advise: (n: number) => `You have ${n} ${plural('en', n, { one: 'recovery code', other: 'recovery codes' })} left. Make new ones.`,
+      bad: 'You have no recovery code left. Without your authenticator you could not get in.',
+    },
+    passkey: { name: 'A passkey', good: 'You can sign in with a passkey, which nobody can trick out of you.', advise: 'You have no passkey. It cannot be tricked out of you by a false page, as a code can.' },
+    witness: {
+      name: 'Witnesses of the logs',
+      good: (n: number) => `${n} browsers remember the logs and would notice if somebody changed them.`,
+      goodSyslog: 'A collector elsewhere keeps copies of the logs.',
+      advise: 'One browser at most remembers the logs. Sign in on a second device now and then, and it will be a witness too.',
+    },
+    retention: {
+      name: 'Recordings last long enough',
+      good: (days: string) => `They are kept for ${days}, and that fits.`,
+      advise: (fits: string, days: string) => `You ask for ${days}, but only ${fits} fit.`,
+      brief: (days: string) => `They are kept for ${days} only. After a holiday you may want to look further back.`,
+    },
+    disk: { name: 'The disk is well', good: 'The disk for recordings works.', advise: 'The disk for recordings is worn. Replace it soon.', bad: 'The disk for recordings is missing, full, or says that it fails.' },
+    backup: {
+      name: 'Backups of settings and keys',
+      good: (n: number) => `${n} sealed ${plural('en', n, { one: 'backup lies', other: 'backups lie' })} beside the recordings.`,
+      advise: 'There is no backup yet. The first one is made tonight.',
+      bad: 'The last backup did not work. The notice at the top says why.',
+    },
+    clock: { name: 'The clock is right', good: 'The clock of the box is steady.', bad: 'The clock of the box is wrong or has jumped. Connect the box to a time server.' },
+    logs: { name: 'The logs hold together', good: 'Index, recordings and logs agree.', bad: (codes: string) => `Something is wrong with the logs (${codes}). Run “cardea verify” on the box.` },
+    root: { name: 'The program has few rights', good: 'Cardea runs as an ordinary user.', advise: 'Cardea runs as the superuser. The package and the container run it as a user of its own.' },
+    'allow-list': {
+      name: 'Where the box is administered from',
+      good: 'From anywhere on your network, with password and second factor. That is fine.',
+      listed: (n: number) => `Only from ${n} ${plural('en', n, { one: 'network', other: 'networks' })} that you named.`,
+    },
+    certificate: { name: 'This device trusts the box', good: 'This browser knows the certificate of the box.', advise: 'This browser does not know the certificate of the box, so it could not tell a false box from yours.' },
+  },
+};

@@ -1,3 +1,108 @@
 import type en from '../en/safety';
+import { plural } from '../plural';
 
-export default {} satisfies typeof en;
+const cameras = (n: number) => `${n} ${plural('es', n, { one: 'cámara', other: 'cámaras' })}`;
+
+export default {
+  title: '¿Está segura mi casa?',
+  lead: 'Cardea mira tu instalación y dice qué puedes hacer.',
+  score: (good: number, all: number) => `${good} de ${all}`,
+  scoreLabel: (good: number, all: number) => `${good} de ${all} comprobaciones están bien`,
+  verdict: {
+    good: ['Sí, hasta donde Cardea ve', 'No queda nada por hacer. Vuelve a mirar cuando algo cambie.'],
+    advise: ['Bien protegida', 'Nada está mal. Esto la haría mejor.'],
+    bad: ['Todavía no', 'Empieza por lo que está en rojo.'],
+  },
+  groups: { bad: 'Haz esto primero', advise: 'Podría mejorar', good: 'En orden' },
+  states: { bad: 'Pendiente', advise: 'Consejo', good: 'Bien' },
+  again: 'Mirar otra vez',
+  nameless: 'una cámara',
+  fix: {
+    cameras: 'Ir a las cámaras',
+    camera: (name: string) => `Ir a ${name}`,
+    record: 'Volver a grabar',
+    recording: 'Se vuelve a grabar.',
+    people: 'Invitar a alguien',
+    account: 'Ir a tu cuenta',
+    kit: 'Probar el kit',
+    seal: 'Volver a sellar',
+    sealed: 'La caja ya no puede abrirla.',
+    vaults: 'Ir a las bóvedas',
+    log: 'Ver quién vio qué',
+    rules: 'Cambiar las reglas',
+    storage: 'Ver el almacenamiento',
+    certificate: 'Obtener el certificado',
+    access: 'Cambiar eso',
+    health: 'Ver qué la protege',
+    claim: 'Crear una bóveda',
+  },
+  checks: {
+    recording: {
+      name: 'Las cámaras graban',
+      good: (n: number) => `${cameras(n)}: todas las que deben grabar lo hacen.`,
+      advise: 'Aún no hay ninguna cámara.',
+      bad: (names: string) => `No graba: ${names}.`,
+    },
+    'switched-off': { name: 'Ninguna cámara está apagada', good: 'Todas las cámaras graban.', advise: (names: string) => `La grabación está apagada en ${names}.` },
+    plain: {
+      name: 'Las cámaras prueban quiénes son',
+      good: 'Cada cámara prueba su identidad en cada conexión, y sus imágenes viajan cifradas.',
+      bad: (names: string) => `Las imágenes de ${names} cruzan tu red sin cifrar, y cualquiera podría responder en su lugar. Empareja las cámaras, o confirma su clave con rtsps://.`,
+    },
+    isolated: { name: 'Ninguna cámara es dudosa', good: 'Ninguna cámara ha mostrado otra identidad que antes.', bad: (names: string) => `Cardea se aparta de ${names} hasta que decidas.` },
+    tls12: { name: 'Cifrado de hoy', good: 'Ninguna cámara necesita una excepción a TLS 1.3.', advise: (names: string) => `Hay una excepción a TLS 1.3 para ${names}. Actualiza la cámara, y quítala.` },
+    network: {
+      name: 'Las cámaras tienen su red',
+      good: 'Ninguna cámara está en la red que lleva a internet.',
+      advise: (names: string) => `En la red que lleva a internet: ${names}. Allí llegan a todo. docs/network.md describe una red aparte.`,
+    },
+    vault: { name: 'Las grabaciones están selladas', good: 'Hay una bóveda: las grabaciones se sellan al hacerse.', bad: 'No hay bóveda, así que no se graba nada.' },
+    open: {
+      name: 'La caja no puede mirar',
+      good: 'Ninguna bóveda está abierta a la caja: quien la robe no ve nada.',
+      advise: (names: string) => `La caja puede abrir por sí misma las grabaciones de ${names}, y también quien se haga con ella.`,
+    },
+    stale: {
+      name: 'Solo mira quien debe',
+      good: 'Nadie que perdió el acceso puede abrir grabaciones nuevas.',
+      advise: (names: string) => `Alguien perdió el acceso a ${names} y quizá se quedó la clave. Renuévala.`,
+    },
+    kit: { name: 'El kit de recuperación funciona', good: (at: string) => `Se probó por última vez el ${at}.`, advise: (names: string, at: string) => `El kit de ${names} se probó por última vez el ${at}. El día que lo necesites será tarde para echarlo en falta.` },
+    owners: { name: 'Un segundo propietario', good: (n: number) => `${n} propietarios pueden abrirse la puerta entre sí.`, advise: 'Eres el único propietario. Si pierdes el acceso, nadie puede ayudar.' },
+    codes: {
+      name: 'Códigos de recuperación',
+      good: (n: number) => `Te quedan ${n} códigos para el día en que falte tu autenticador.`,
+      advise: (n: number) => `Te ${plural('es', n, { one: 'queda', other: 'quedan' })} ${n} ${plural('es', n, { one: 'código de recuperación', other: 'códigos de recuperación' })}. Haz otros nuevos.`,
+      bad: 'No te queda ningún código de recuperación. Sin tu autenticador no podrías entrar.',
+    },
+    passkey: { name: 'Una clave de acceso', good: 'Puedes entrar con una clave de acceso, que nadie puede sacarte con engaños.', advise: 'No tienes clave de acceso. A diferencia de un código, una página falsa no puede sacártela.' },
+    witness: {
+      name: 'Testigos de los registros',
+      good: (n: number) => `${n} navegadores recuerdan los registros y notarían un cambio.`,
+      goodSyslog: 'Un recolector en otro sitio guarda copias de los registros.',
+      advise: 'Como mucho un navegador recuerda los registros. Entra de vez en cuando en un segundo dispositivo, y también será testigo.',
+    },
+    retention: {
+      name: 'Las grabaciones duran lo suficiente',
+      good: (days: string) => `Se guardan ${days}, y caben.`,
+      advise: (fits: string, days: string) => `Pides ${days}, pero solo caben ${fits}.`,
+      brief: (days: string) => `Solo se guardan ${days}. Tras unas vacaciones quizá quieras mirar más atrás.`,
+    },
+    disk: { name: 'El disco está bien', good: 'El disco de grabaciones funciona.', advise: 'El disco de grabaciones está gastado. Cámbialo pronto.', bad: 'El disco de grabaciones falta, está lleno, o avisa de que falla.' },
+    backup: {
+      name: 'Copias de ajustes y claves',
+      good: (n: number) => `${n} ${plural('es', n, { one: 'copia sellada está', other: 'copias selladas están' })} junto a las grabaciones.`,
+      advise: 'Aún no hay copia. La primera se hace esta noche.',
+      bad: 'La última copia falló. El aviso de arriba dice por qué.',
+    },
+    clock: { name: 'El reloj va bien', good: 'El reloj de la caja es estable.', bad: 'El reloj de la caja va mal o ha saltado. Conecta la caja a un servidor de hora.' },
+    logs: { name: 'Los registros encajan', good: 'Índice, grabaciones y registros coinciden.', bad: (codes: string) => `Algo falla en los registros (${codes}). Ejecuta «cardea verify» en la caja.` },
+    root: { name: 'El programa tiene pocos permisos', good: 'Cardea se ejecuta como usuario corriente.', advise: 'Cardea se ejecuta como superusuario. El paquete y el contenedor le dan un usuario propio.' },
+    'allow-list': {
+      name: 'Desde dónde se administra la caja',
+      good: 'Desde cualquier sitio de tu red, con contraseña y segundo factor. Está bien así.',
+      listed: (n: number) => `Solo desde ${n} ${plural('es', n, { one: 'red que nombraste', other: 'redes que nombraste' })}.`,
+    },
+    certificate: { name: 'Este dispositivo confía en la caja', good: 'Este navegador conoce el certificado de la caja.', advise: 'Este navegador no conoce el certificado de la caja y no distinguiría una falsa de la tuya.' },
+  },
+} satisfies typeof en;

@@ -1,3 +1,108 @@
 import type en from '../en/safety';
+import { plural } from '../plural';
 
-export default {} satisfies typeof en;
+const cameras = (n: number) => `${n} ${plural('fr', n, { one: 'caméra', other: 'caméras' })}`;
+
+export default {
+  title: 'Mon foyer est-il sûr ?',
+  lead: 'Cardea examine votre installation et dit ce que vous pouvez faire.',
+  score: (good: number, all: number) => `${good} sur ${all}`,
+  scoreLabel: (good: number, all: number) => `${good} vérifications sur ${all} sont bonnes`,
+  verdict: {
+    good: ['Oui, pour autant que Cardea le voie', 'Il n’y a plus rien à faire. Revenez quand quelque chose change.'],
+    advise: ['Bien protégé', 'Rien n’est faux. Ceci le rendrait encore meilleur.'],
+    bad: ['Pas encore', 'Commencez par ce qui est rouge.'],
+  },
+  groups: { bad: 'À faire d’abord', advise: 'Pourrait être mieux', good: 'En ordre' },
+  states: { bad: 'À faire', advise: 'Conseil', good: 'Bon' },
+  again: 'Revérifier',
+  nameless: 'une caméra',
+  fix: {
+    cameras: 'Aller aux caméras',
+    camera: (name: string) => `Aller à ${name}`,
+    record: 'Enregistrer de nouveau',
+    recording: 'L’enregistrement a repris.',
+    people: 'Inviter quelqu’un',
+    account: 'Aller à votre compte',
+    kit: 'Tester le kit',
+    seal: 'Sceller de nouveau',
+    sealed: 'Le boîtier ne peut plus l’ouvrir.',
+    vaults: 'Aller aux coffres',
+    log: 'Voir qui a vu quoi',
+    rules: 'Changer les règles',
+    storage: 'Voir le stockage',
+    certificate: 'Obtenir le certificat',
+    access: 'Changer cela',
+    health: 'Voir ce qui le protège',
+    claim: 'Créer un coffre',
+  },
+  checks: {
+    recording: {
+      name: 'Les caméras enregistrent',
+      good: (n: number) => `${cameras(n)} : toutes celles qui doivent enregistrer le font.`,
+      advise: 'Il n’y a pas encore de caméra.',
+      bad: (names: string) => `N’enregistre pas : ${names}.`,
+    },
+    'switched-off': { name: 'Aucune caméra n’est coupée', good: 'Chaque caméra enregistre.', advise: (names: string) => `L’enregistrement est coupé pour ${names}.` },
+    plain: {
+      name: 'Les caméras prouvent leur identité',
+      good: 'Chaque caméra prouve son identité à chaque connexion, et ses images voyagent chiffrées.',
+      bad: (names: string) => `Les images de ${names} traversent votre réseau en clair, et n’importe quoi pourrait répondre à leur place. Appairez-les, ou confirmez leur clé en rtsps://.`,
+    },
+    isolated: { name: 'Aucune caméra n’est douteuse', good: 'Aucune caméra n’a montré une autre identité qu’avant.', bad: (names: string) => `Cardea se tient à l’écart de ${names} jusqu’à votre décision.` },
+    tls12: { name: 'Chiffrement d’aujourd’hui', good: 'Aucune caméra n’a besoin d’une exception à TLS 1.3.', advise: (names: string) => `Une exception à TLS 1.3 vaut pour ${names}. Mettez la caméra à jour, et retirez-la.` },
+    network: {
+      name: 'Les caméras ont leur réseau',
+      good: 'Aucune caméra n’est sur le réseau qui mène à internet.',
+      advise: (names: string) => `Sur le réseau qui mène à internet : ${names}. Elles y atteignent tout. docs/network.md décrit un réseau à part.`,
+    },
+    vault: { name: 'Les enregistrements sont scellés', good: 'Il y a un coffre : les enregistrements sont scellés en naissant.', bad: 'Il n’y a pas de coffre, donc rien n’est enregistré.' },
+    open: {
+      name: 'Le boîtier ne peut pas regarder',
+      good: 'Aucun coffre n’est ouvert au boîtier : qui le vole ne voit rien.',
+      advise: (names: string) => `Le boîtier peut ouvrir lui-même les enregistrements de ${names}, et donc quiconque s’en empare.`,
+    },
+    stale: {
+      name: 'Seuls les bons regardent',
+      good: 'Personne ayant perdu l’accès ne peut ouvrir de nouveaux enregistrements.',
+      advise: (names: string) => `Quelqu’un a perdu l’accès à ${names} et a peut-être gardé la clé. Renouvelez-la.`,
+    },
+    kit: { name: 'Le kit de récupération marche', good: (at: string) => `Testé la dernière fois le ${at}.`, advise: (names: string, at: string) => `Le kit de ${names} a été testé la dernière fois le ${at}. Le jour où il le faudra, il sera trop tard pour le chercher.` },
+    owners: { name: 'Un second propriétaire', good: (n: number) => `${n} propriétaires peuvent se rouvrir la porte.`, advise: 'Vous êtes seul propriétaire. Si vous perdez l’accès, personne ne peut aider.' },
+    codes: {
+      name: 'Codes de récupération',
+      good: (n: number) => `Il vous reste ${n} codes pour le jour où votre authentificateur manque.`,
+      advise: (n: number) => `Il vous reste ${n} ${plural('fr', n, { one: 'code de récupération', other: 'codes de récupération' })}. Faites-en de nouveaux.`,
+      bad: 'Il ne vous reste aucun code de récupération. Sans authentificateur, vous n’entreriez pas.',
+    },
+    passkey: { name: 'Une clé d’accès', good: 'Vous pouvez vous connecter avec une clé d’accès, que personne ne peut vous soutirer.', advise: 'Vous n’avez pas de clé d’accès. Contrairement à un code, une fausse page ne peut pas vous la soutirer.' },
+    witness: {
+      name: 'Témoins des journaux',
+      good: (n: number) => `${n} navigateurs se souviennent des journaux et remarqueraient un changement.`,
+      goodSyslog: 'Un collecteur ailleurs garde des copies des journaux.',
+      advise: 'Un seul navigateur au plus se souvient des journaux. Connectez-vous de temps en temps sur un second appareil : il sera témoin aussi.',
+    },
+    retention: {
+      name: 'Les enregistrements durent assez',
+      good: (days: string) => `Ils sont gardés ${days}, et cela tient.`,
+      advise: (fits: string, days: string) => `Vous demandez ${days}, mais seuls ${fits} tiennent.`,
+      brief: (days: string) => `Ils ne sont gardés que ${days}. Après des vacances, vous voudrez peut-être remonter plus loin.`,
+    },
+    disk: { name: 'Le disque va bien', good: 'Le disque des enregistrements marche.', advise: 'Le disque des enregistrements est usé. Remplacez-le bientôt.', bad: 'Le disque des enregistrements manque, est plein, ou annonce une panne.' },
+    backup: {
+      name: 'Sauvegardes des réglages et des clés',
+      good: (n: number) => `${n} ${plural('fr', n, { one: 'sauvegarde scellée se trouve', other: 'sauvegardes scellées se trouvent' })} à côté des enregistrements.`,
+      advise: 'Il n’y a pas encore de sauvegarde. La première se fait cette nuit.',
+      bad: 'La dernière sauvegarde a échoué. L’avis en haut dit pourquoi.',
+    },
+    clock: { name: 'L’horloge est juste', good: 'L’horloge du boîtier est stable.', bad: 'L’horloge du boîtier est fausse ou a sauté. Reliez-le à un serveur de temps.' },
+    logs: { name: 'Les journaux se tiennent', good: 'Index, enregistrements et journaux concordent.', bad: (codes: string) => `Quelque chose ne va pas dans les journaux (${codes}). Lancez « cardea verify » sur le boîtier.` },
+    root: { name: 'Le programme a peu de droits', good: 'Cardea tourne en utilisateur ordinaire.', advise: 'Cardea tourne en superutilisateur. Le paquet et le conteneur lui donnent un utilisateur à lui.' },
+    'allow-list': {
+      name: 'D’où le boîtier est administré',
+      good: 'De partout sur votre réseau, avec mot de passe et second facteur. C’est bien ainsi.',
+      listed: (n: number) => `Seulement depuis ${n} ${plural('fr', n, { one: 'réseau que vous avez nommé', other: 'réseaux que vous avez nommés' })}.`,
+    },
+    certificate: { name: 'Cet appareil fait confiance au boîtier', good: 'Ce navigateur connaît le certificat du boîtier.', advise: 'Ce navigateur ne connaît pas le certificat du boîtier et ne distinguerait pas un faux du vôtre.' },
+  },
+} satisfies typeof en;
