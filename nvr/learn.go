@@ -11,7 +11,11 @@ import (
 
 // learn takes over what a camera that streams says of itself. A smaller stream is only taken from one that has proved who it is.
 func (n *NVR) learn(ctx context.Context, r *runner, s camera.State) {
-	if s.Phase != camera.Streaming || s.Sub == "" {
+	if s.Phase != camera.Streaming {
+		return
+	}
+	n.askTalk(ctx, r)
+	if s.Sub == "" {
 		return
 	}
 	r.mu.Lock()

@@ -44,6 +44,7 @@ type runner struct {
 	cancel  context.CancelFunc // of the connection
 	removed bool
 	eager   bool
+	talk    talkState
 	online  bool
 	offline store.ID // the event that lasts while the camera is not there
 	history []Change // newest last
@@ -178,7 +179,7 @@ func (r *runner) run(ctx context.Context) {
 			cancel()
 			continue
 		}
-		cam, err := r.connect(cancel)
+		cam, err := r.connect(connection, cancel)
 		var beside sync.WaitGroup
 		if err == nil {
 			beside.Go(func() { r.sub.run(connection) })
@@ -202,10 +203,10 @@ func (r *runner) run(ctx context.Context) {
 }
 
 // connect makes the camera that the row describes.
-func (r *runner) connect(cancel context.CancelFunc) (*camera.Camera, error) {
+func (r *runner) connect(connection context.Context, cancel context.CancelFunc) (*camera.Camera, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.cancel = cancel
+	r.talk.connection, r.cancel = connection, cancel
 	if r.removed {
 		cancel()
 	}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -50,6 +51,9 @@ type Config struct {
 	Streams []Stream
 	// Subs says, by path, which path is a smaller stream of the same pictures; readers are told.
 	Subs map[string]string
+	// OnTalk, when not nil, makes the streams that are no smaller ones have a loudspeaker: it is called with the sound that somebody sends
+	// to a path, G.711 µ-law, and MUST NOT keep it.
+	OnTalk func(path string, payload []byte)
 	// Log is where connections are noted, at debug level. nil means nowhere.
 	Log *slog.Logger
 }
@@ -102,6 +106,9 @@ func Open(config Config) (*Agent, error) {
 			return nil, fmt.Errorf("serve %q: %w", s.Path, err)
 		}
 		st.begin = time.Now()
+		if config.OnTalk != nil && !slices.Contains(slices.Collect(maps.Values(config.Subs)), s.Path) {
+			st.hear = func(payload []byte) { config.OnTalk(s.Path, payload) }
+		}
 		a.streams[s.Path] = st
 		if i == 0 && config.Memory > 0 && s.Source.Stream().Video() >= 0 {
 			if st.memory, err = newMemory(config.Memory); err != nil {
@@ -303,6 +310,7 @@ type stream struct {
 	broken    error     // why nothing more can be served, and what ends the source then; its goroutine has them
 	stop      context.CancelFunc
 	playbacks atomic.Int32
+	hear      func(payload []byte) // nil for no loudspeaker
 
 	mu sync.Mutex
 	mediaSet
@@ -323,7 +331,7 @@ func newStream(s Stream) (*stream, error) {
 func (s *stream) serve(server *gortsplib.Server) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := &gortsplib.ServerStream{Server: server, Desc: s.desc}
+	out := &gortsplib.ServerStream{Server: server, Desc: s.described()}
 	if err := out.Initialize(); err != nil {
 		return err
 	}

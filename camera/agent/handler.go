@@ -84,6 +84,7 @@ func (h *handler) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response,
 	if ctx.Session.UserData() == nil { // not again after a pause
 		ctx.Session.SetUserData(s)
 		s.readers.Add(1)
+		s.listen(ctx.Session)
 	}
 	return &base.Response{StatusCode: base.StatusOK}, nil
 }

@@ -41,6 +41,8 @@ type attempt struct {
 	client    *gortsplib.Client
 	demux     *demux
 	ended     chan struct{}
+	// talk, when not nil, takes the place of what follows DESCRIBE, which then asks for back channels too. See Talk.
+	talk func(*description.Session) (doing string, err error)
 
 	// channels is complete before PLAY; it maps interleaved channels to tracks, odd ones being RTCP.
 	mu       sync.Mutex
@@ -111,12 +113,14 @@ func (a *attempt) open(ctx context.Context) error {
 			dialled = true
 			return a.demux, nil
 		},
-		ListenPacket:      listenPacket,
-		OnRequest:         a.ask,
-		OnResponse:        a.vet,
-		OnTransportSwitch: func(error) {},
-		OnPacketsLost:     func(uint64) {},
-		OnDecodeError:     a.recv.rejected,
+		ListenPacket: listenPacket,
+		OnRequest:    a.ask,
+		OnResponse:   a.vet,
+		// Only where it is wanted: some cameras refuse a DESCRIBE with it.
+		RequestBackChannels: a.talk != nil,
+		OnTransportSwitch:   func(error) {},
+		OnPacketsLost:       func(uint64) {},
+		OnDecodeError:       a.recv.rejected,
 	}
 	if err := a.client.Start2(); err != nil {
 		a.link.conn.Close()
@@ -168,6 +172,9 @@ func (a *attempt) dialogue(u *base.URL) (doing string, err error) {
 	desc, _, err := a.client.Describe(u)
 	if err != nil {
 		return "it was asked to describe the stream", err
+	}
+	if a.talk != nil {
+		return a.talk(desc)
 	}
 	chosen, err := a.recv.choose(desc)
 	if err != nil {

@@ -25,7 +25,7 @@ func (r *receiver) choose(desc *description.Session) ([]choice, error) {
 
 	for _, m := range desc.Medias {
 		if m.IsBackChannel {
-			skip("back channel", "sound to the camera is not used")
+			skip("back channel", "nothing is recorded of sound that goes to the camera")
 			continue
 		}
 		taken := false

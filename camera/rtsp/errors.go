@@ -293,7 +293,7 @@ func Settings(err error) bool {
 func typed(err error) bool {
 	switch err.(type) {
 	case ErrURL, ErrUnreachable, ErrTimeout, ErrAuth, ErrPin, ErrIdentity, ErrTLSVersion, ErrNotTLS, ErrTLS, ErrNotRTSP, ErrNotFound,
-		ErrRefused, ErrGone, ErrFinished, ErrNoVideo, ErrUnsupported, ErrStalled, ErrNoKeyFrame, ErrGarbage, ErrInternal, ErrEnded, ErrAnew:
+		ErrRefused, ErrGone, ErrFinished, ErrNoTalk, ErrNoVideo, ErrUnsupported, ErrStalled, ErrNoKeyFrame, ErrGarbage, ErrInternal, ErrEnded, ErrAnew:
 		return true
 	}
 	return false

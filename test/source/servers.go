@@ -66,6 +66,16 @@ func GStreamerLive(t testing.TB, codec Codec, o Options) *Server {
 	}, o)
 }
 
+// GStreamerEar is GStreamerLive as an ONVIF camera with a loudspeaker (ONVIF Streaming Specification 5.3): heard is the file that what
+// it plays goes to, in µ-law.
+func GStreamerEar(t testing.TB, o Options) (s *Server, heard string) {
+	t.Helper()
+	heard = filepath.Join(openDir(t), "heard")
+	launch := fmt.Sprintf("( videotestsrc is-live=true ! video/x-raw,width=320,height=180,framerate=%d/1 ! videoconvert ! "+
+		"x264enc tune=zerolatency speed-preset=ultrafast key-int-max=25 ! video/x-h264,profile=main ! rtph264pay name=pay0 pt=96 )", FPS)
+	return gstreamer(t, map[string]any{"launch": launch, "heard": heard}, o), heard
+}
+
 func gstreamer(t testing.TB, config map[string]any, o Options) *Server {
 	t.Helper()
 	s := &Server{}

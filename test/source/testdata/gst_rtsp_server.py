@@ -7,6 +7,7 @@ The only argument is a JSON object:
   shared    true: all clients see the same run of the pipeline
   ledger    file that gets one line for each picture that leaves the source, or absent: SHA-256 of its slices
   codec     h264 or h265, to find the slices
+  heard     file that gets the sound which clients send over an ONVIF back channel in µ-law, or absent for no back channel
 
 It prints "ready PORT", and ends when its stdin is closed.
 """
@@ -62,7 +63,8 @@ def main():
     config = json.loads(sys.argv[1])
     Gst.init(None)
     loop = GLib.MainLoop()
-    server = GstRtspServer.RTSPServer(address="127.0.0.1", service="0")
+    kind = GstRtspServer.RTSPOnvifServer if "heard" in config else GstRtspServer.RTSPServer
+    server = kind(address="127.0.0.1", service="0")
 
     if "tls" in config or "user" in config:
         auth = GstRtspServer.RTSPAuth()
@@ -77,7 +79,15 @@ def main():
             auth.add_digest(config["user"], config["password"], token)
         server.set_auth(auth)
 
-    factory = GstRtspServer.RTSPMediaFactory()
+    if "heard" in config:
+        factory = GstRtspServer.RTSPOnvifMediaFactory()
+        factory.set_media_gtype(GstRtspServer.RTSPOnvifMedia)
+        factory.set_backchannel_launch(
+            '( capsfilter caps="application/x-rtp, media=audio, payload=0, clock-rate=8000, encoding-name=PCMU" name=depay_backchannel '
+            '! rtppcmudepay ! filesink buffer-mode=unbuffered async=false sync=false location="%s" )' % config["heard"]
+        )
+    else:
+        factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(config["launch"])
     factory.set_shared(config.get("shared", False))
     if "tls" in config or "user" in config:
