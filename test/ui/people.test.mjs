@@ -9,6 +9,7 @@ import { binary, browse, fetchUnchecked, keep, Program, scratch, setUp, signIn, 
 const password = 'seven quiet lanterns 42';
 const passphrase = 'lusab-babad-gutih-tugad-mudof';
 const theirs = 'eleven loud kettles 17';
+const guests = 'gutih-lusab-mudof-babad-tugad';
 
 /** A box with an owner and two cameras. */
 async function household(t) {
@@ -54,6 +55,7 @@ test('people', async (t) => {
     await page.getByText('Will see Porch.').waitFor();
   });
 
+  let print;
   const guest = await browse(t, { certificate: house.certificate, name: house.name, viewport: { width: 390, height: 844 }, colorScheme: 'dark', hasTouch: true });
   const asked = [];
   guest.on('request', (request) => asked.push(request.url()));
@@ -70,6 +72,14 @@ test('people', async (t) => {
     await guest.getByLabel('The code that').fill(totp(secret));
     await guest.getByRole('button', { name: 'Check the code' }).click();
     await guest.getByLabel('I have kept').check();
+    await guest.getByRole('button', { name: 'Continue' }).click();
+    await guest.getByLabel('Vault passphrase', { exact: true }).fill(theirs);
+    await guest.getByRole('button', { name: 'Make my key' }).click();
+    await guest.getByText('This is your sign-in password').waitFor();
+    await guest.getByLabel('Vault passphrase', { exact: true }).fill(guests);
+    await guest.getByRole('button', { name: 'Make my key' }).click();
+    print = await guest.getByTestId('fingerprint').innerText();
+    await keep(guest, 'invited-key');
     await guest.getByRole('button', { name: 'Continue' }).click();
     assert.ok(!asked.some((url) => url.includes(token.slice(1))), 'the token is in no address that was asked for');
   });
@@ -103,29 +113,32 @@ test('people', async (t) => {
     await keep(page, 'log');
   });
 
-  await t.test('the guest makes a key, and the owner grants the vault to it', async () => {
-    await guest.goto(`${house.origin}/account`);
-    await guest.getByRole('button', { name: 'Make your key' }).click();
-    await guest.getByLabel('Vault passphrase', { exact: true }).fill('gutih-lusab-mudof-babad-tugad');
-    await guest.getByLabel('Your sign-in password').fill(theirs);
-    await guest.getByRole('button', { name: 'Make the key' }).click();
-    const print = await guest.getByTestId('fingerprint').innerText();
-    await keep(guest, 'guest-account');
+  const home = page.getByRole('region', { name: 'Home' });
+  const unlock = async (who, secret) => {
+    const dialog = who.getByRole('dialog');
+    await dialog.getByLabel('Vault passphrase', { exact: true }).fill(secret);
+    await dialog.getByRole('button', { name: 'Unlock', exact: true }).click();
+    await who.getByRole('button', { name: 'Vault open' }).waitFor();
+  };
+  await t.test('the owner finds who waits, and grants the vault to the key of the guest', async () => {
     await page.goto(`${house.origin}/vaults`);
-    await page.getByRole('button', { name: 'Vault locked' }).click();
-    await page.getByLabel('Vault passphrase', { exact: true }).fill(passphrase);
-    await page.getByRole('button', { name: 'Unlock', exact: true }).click();
-    await page.getByRole('button', { name: 'Vault open' }).waitFor();
+    await page.getByText('Waiting for access to recordings: Anna').first().waitFor();
+    await page.getByRole('row', { name: /^Anna/ }).getByText('no access').waitFor();
+    await home.getByRole('button', { name: 'Unlock' }).click();
+    await unlock(page, passphrase);
     await page.getByRole('button', { name: 'Give access' }).click();
     await page.getByRole('dialog').getByText(print).waitFor();
+    await keep(page, 'grant');
     await page.getByRole('button', { name: 'It is the same' }).click();
     await page.getByRole('button', { name: 'Take away' }).waitFor();
+    await page.getByRole('row', { name: /^Anna/ }).getByText('own key').waitFor();
     await keep(page, 'vaults');
-    await guest.goto(`${house.origin}/live`);
+    assert.equal(await page.getByText('Waiting for access').count(), 0);
+    await guest.goto(`${house.origin}/account`);
+    assert.equal(await guest.getByTestId('fingerprint').innerText(), print);
+    await keep(guest, 'guest-account');
     await guest.getByRole('button', { name: 'Vault locked' }).click();
-    await guest.getByLabel('Vault passphrase', { exact: true }).fill('gutih-lusab-mudof-babad-tugad');
-    await guest.getByRole('button', { name: 'Unlock', exact: true }).click();
-    await guest.getByRole('button', { name: 'Vault open' }).waitFor();
+    await unlock(guest, guests);
   });
 
   await t.test('access is taken away, and the key renewed', async () => {
@@ -142,8 +155,21 @@ test('people', async (t) => {
     await dialog.getByRole('button', { name: 'Test the kit' }).click();
     await page.getByText('Keys of older recordings').waitFor();
     assert.equal(await page.getByText('Not finished').count(), 0);
-    await page.getByRole('button', { name: 'Give access' }).waitFor();
+    await home.getByRole('button', { name: 'Give access' }).waitFor();
     await keep(page, 'renewed');
+  });
+
+  await t.test('access is given back, with the older recordings', async () => {
+    await home.getByRole('button', { name: 'Give access' }).click();
+    const dialog = page.getByRole('dialog');
+    assert.ok(await dialog.getByLabel('Also the recordings of the key before').isChecked());
+    await dialog.getByRole('button', { name: 'It is the same' }).click();
+    await home.getByRole('button', { name: 'Take away' }).waitFor();
+    const held = await guest.evaluate(async () => (await (await fetch('/api/vaults')).json()).map((v) => v.grants.map((g) => g.kind)));
+    assert.deepEqual(held, [['sealed'], ['sealed']], 'the old key and the new one');
+    await guest.reload();
+    await guest.getByRole('button', { name: 'Vault locked' }).click();
+    await unlock(guest, guests);
   });
 
   await t.test('an owner switches the guest off, and they are out at once', async () => {

@@ -1,7 +1,7 @@
 /** Who is signed in, on which box, with which vaults. */
 import { get, post, remove, type Outcome, type Problem, whenSignedOut } from './api/client';
 import type { Session, Setup, User, Vault } from './api/types';
-import { signInWithPasskey } from './people/passkeys';
+import { secondPasskey, signInWithPasskey, type Used } from './people/passkeys';
 import { keys } from './vault/keys.svelte';
 
 type Stage = 'loading' | 'unreachable' | 'unclaimed' | 'signed-out' | 'signed-in';
@@ -54,12 +54,35 @@ class State {
     return session;
   }
 
+  /** Signs in with a password, and a passkey in the place of the code. */
+  async signInWithBoth(name: string, password: string): Promise<Outcome<Session>> {
+    const used = await secondPasskey(name, password);
+    if (!used.ok) return used;
+    const session = await post('/api/session', { body: { name, password, passkey: used.value.answer } });
+    if (session.ok) {
+      await this.rememberPassword(password);
+      await this.enter(session.value);
+      await this.unlockWith(used.value);
+    }
+    return session;
+  }
+
   /** Signs in with a passkey: no name, no password. */
   async signInWithPasskey(): Promise<Outcome<Session>> {
     const used = await signInWithPasskey();
     if (!used.ok) return used;
     await this.enter(used.value.session);
+    await this.unlockWith(used.value.used);
     return { ok: true, value: used.value.session };
+  }
+
+  /** The touch that signed in opens the vaults as well, where the passkey may. Quiet: whatever stays locked asks for the passphrase. */
+  private async unlockWith(used: Used): Promise<void> {
+    if (!used.secret || this.vaults.length === 0) return;
+    const passkeys = await get('/api/passkeys');
+    const passkey = passkeys.ok && passkeys.value.find((p) => p.credential === used.id);
+    if (passkey) await keys.unlockWithPasskey(passkey, used.secret, this.vaults).catch(() => undefined);
+    used.secret.fill(0);
   }
 
   /** Takes a session over that the box has just opened. */

@@ -1,5 +1,7 @@
 /** How hard a password is to guess, roughly and on the safe side. The box checks for itself. */
 
+import { m } from '../i18n/m';
+
 export interface Strength {
   /** 0 too weak, 1 weak, 2 good, 3 strong. */
   level: 0 | 1 | 2 | 3;
@@ -14,7 +16,7 @@ export function strength(password: string, name = ''): Strength {
   const length = [...password].length;
   if (length < shortest) {
     const missing = shortest - length;
-    return { level: 0, advice: length === 0 ? `At least ${shortest} characters.` : `${missing} more ${missing === 1 ? 'character' : 'characters'}.` };
+    return { level: 0, advice: length === 0 ? m.claim.atLeast(shortest) : m.claim.missing(missing) };
   }
   const lower = password.toLowerCase();
   const kinds = [/[a-z]/, /[A-Z]/, /[0-9]/, /[^a-zA-Z0-9]/].filter((k) => k.test(password)).length;
@@ -27,10 +29,10 @@ export function strength(password: string, name = ''): Strength {
   if (known) bits -= known[0].length * 4;
   const own = name.trim().toLowerCase();
   if (own.length > 2 && lower.includes(own)) bits -= own.length * 4;
-  if (bits < 34) return { level: 0, advice: 'Too easy to guess: avoid repeats, runs, your name and common words.' };
-  if (bits < 46) return { level: 1, advice: 'Fair. A few unrelated words would be better.' };
-  if (bits < 66) return { level: 2, advice: 'Good.' };
-  return { level: 3, advice: 'Strong.' };
+  if (bits < 34) return { level: 0, advice: m.claim.tooEasy };
+  if (bits < 46) return { level: 1, advice: m.claim.fair };
+  if (bits < 66) return { level: 2, advice: m.claim.good };
+  return { level: 3, advice: m.claim.strong };
 }
 
 /** Whether it is mostly a row of neighbours, such as 12345678 or abcdefgh. */

@@ -2,8 +2,9 @@
  * Passkeys (WebAuthn level 3). Besides signing in they can give, by the prf extension, a secret that only the
  * authenticator knows: it opens the vault in this browser, and is never sent anywhere.
  */
-import { get, post, type Outcome, type Problem } from '../api/client';
-import type { Passkey, Session } from '../api/types';
+import { post, type Outcome, type Problem } from '../api/client';
+import type { Passkey, Session, Vault } from '../api/types';
+import { m } from '../i18n/m';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -40,14 +41,14 @@ function secretOf(credential: PublicKeyCredential): Bytes | undefined {
 }
 
 /** The person closed the browser's dialog, or let it time out. */
-export const stopped: Problem = { title: 'Stopped', status: 0, detail: 'No passkey was used.' };
+const stopped = (detail = m.signin.noPasskeyUsed): Problem => ({ title: m.vault.stopped, status: 0, detail });
 
 async function ask(work: () => Promise<Credential | null>): Promise<PublicKeyCredential | Problem> {
   try {
-    return ((await work()) as PublicKeyCredential | null) ?? stopped;
+    return ((await work()) as PublicKeyCredential | null) ?? stopped();
   } catch (error) {
-    if (error instanceof DOMException && error.name === 'InvalidStateError') return { ...stopped, detail: 'This device has a passkey of yours already.' };
-    return stopped;
+    if (error instanceof DOMException && error.name === 'InvalidStateError') return stopped(m.people.passkeyThere);
+    return stopped();
   }
 }
 
@@ -103,11 +104,9 @@ interface Assertion {
   credential: Record<string, unknown>;
 }
 
-/** Lets the person use a passkey. The answer is for the box, the secret for the key worker. */
-export async function usePasskey(): Promise<Outcome<{ answer: Assertion; id: string; secret: Bytes | undefined }>> {
-  const begun = await post('/api/session/passkey/begin');
-  if (!begun.ok) return begun;
-  const { challenge, allowCredentials, ...rest } = begun.value.options as Record<string, unknown>;
+/** What a ceremony of the box wants to be asked. */
+async function answer(begun: { ceremony: string; options: unknown }): Promise<Outcome<Used>> {
+  const { challenge, allowCredentials, ...rest } = begun.options as Record<string, unknown>;
   const credential = await ask(() =>
     navigator.credentials.get({
       publicKey: {
@@ -119,20 +118,57 @@ export async function usePasskey(): Promise<Outcome<{ answer: Assertion; id: str
     }),
   );
   if (isProblem(credential)) return { ok: false, aborted: false, problem: credential };
-  return { ok: true, value: { answer: { ceremony: begun.value.ceremony, credential: json(credential) }, id: credential.id, secret: secretOf(credential) } };
+  return { ok: true, value: { answer: { ceremony: begun.ceremony, credential: json(credential) }, id: credential.id, secret: secretOf(credential) } };
 }
 
-export async function signInWithPasskey(): Promise<Outcome<{ session: Session; secret: Bytes | undefined; id: string }>> {
+/** The answer is for the box, the secret for the key worker, where the authenticator has one. */
+export interface Used {
+  answer: Assertion;
+  /** Of the credential. */
+  id: string;
+  secret: Bytes | undefined;
+}
+
+/** Lets the person use a passkey. */
+export async function usePasskey(): Promise<Outcome<Used>> {
+  const begun = await post('/api/session/passkey/begin');
+  return begun.ok ? answer(begun.value) : begun;
+}
+
+/** Lets the person use a passkey in the place of the code behind name and password. */
+export async function secondPasskey(name: string, password: string): Promise<Outcome<Used>> {
+  const begun = await post('/api/session/begin', { body: { name, password } });
+  return begun.ok ? answer(begun.value) : begun;
+}
+
+export async function signInWithPasskey(): Promise<Outcome<{ session: Session; used: Used }>> {
   const used = await usePasskey();
   if (!used.ok) return used;
   const session = await post('/api/session/passkey', { body: used.value.answer });
   if (!session.ok) return session;
-  return { ok: true, value: { session: session.value, secret: used.value.secret, id: used.value.id } };
+  return { ok: true, value: { session: session.value, used: used.value } };
 }
 
-/** Whether this browser and this address allow passkeys. */
-export async function passkeysPossible(): Promise<boolean> {
-  if (!('PublicKeyCredential' in globalThis)) return false;
-  const setup = await get('/api/setup');
-  return setup.ok && setup.value.passkeys;
+/** Whether a passkey was let open a vault, as far as the box knows. */
+export const opens = (passkey: Passkey, vault: Vault) =>
+  vault.grants.some((g) => g.passkey === passkey.id || (g.kind === 'sealed' && passkey.personal !== undefined));
+
+/** Asks for one of these passkeys to get its secret. Nothing of it goes to the box, so the challenge is of no importance. `name` is the box's. */
+export async function touch(passkeys: Passkey[], name: string | undefined): Promise<Outcome<{ passkey: Passkey; secret: Bytes }>> {
+  const credential = await ask(() =>
+    navigator.credentials.get({
+      publicKey: {
+        challenge: crypto.getRandomValues(new Uint8Array(32)),
+        ...(name ? { rpId: name.toLowerCase() } : {}),
+        allowCredentials: passkeys.map((p) => ({ id: fromBase64Url(p.credential), type: 'public-key' as const })),
+        userVerification: 'required',
+        extensions: { prf } as AuthenticationExtensionsClientInputs,
+      },
+    }),
+  );
+  if (isProblem(credential)) return { ok: false, aborted: false, problem: credential };
+  const passkey = passkeys.find((p) => p.credential === credential.id);
+  const secret = secretOf(credential);
+  if (!passkey || !secret) return { ok: false, aborted: false, problem: stopped(m.people.passkeyNoKey) };
+  return { ok: true, value: { passkey, secret } };
 }

@@ -1,42 +1,53 @@
-/** Roles, scopes and acts in a person's words. */
+/** Roles, scopes, acts and devices in a person's words. */
+import { m } from '../i18n/m';
 
-export type Role = 'owner' | 'member' | 'viewer';
+export const roles = ['viewer', 'member', 'owner'] as const;
+export type Role = (typeof roles)[number];
 
-export const roles: { value: Role; label: string; hint: string }[] = [
-  { value: 'viewer', label: 'Viewer', hint: 'Sees the cameras you choose, live and recorded. Changes nothing.' },
-  { value: 'member', label: 'Member', hint: 'Sees cameras, starts recordings and gives out links.' },
-  { value: 'owner', label: 'Owner', hint: 'Runs the box: cameras, people, vaults. Sees every camera and who saw what.' },
-];
+const isRole = (role: string): role is Role => (roles as readonly string[]).includes(role);
 
-export const roleLabel = (role: string) => roles.find((r) => r.value === role)?.label ?? role;
+export const roleLabel = (role: string) => (isRole(role) ? m.people.roles[role].label : role);
+export const roleHint = (role: string) => (isRole(role) ? m.people.roles[role].hint : '');
 
-export const scopes = [
-  { value: 'read', label: 'Read', hint: 'States, events and the timeline. No pictures.' },
-  { value: 'media', label: 'Pictures', hint: 'Live pictures, and recordings as sealed files.' },
-  { value: 'control', label: 'Control', hint: 'Start recordings.' },
-  { value: 'admin', label: 'Administration', hint: 'Everything its owner may do without a password. Give it to nothing you do not run yourself.' },
-] as const;
+export const scopes = ['read', 'media', 'control', 'admin'] as const;
+export type Scope = (typeof scopes)[number];
 
-export const scopeLabel = (scope: string) => scopes.find((s) => s.value === scope)?.label ?? scope;
+export const scopeLabel = (scope: string) => m.people.scopes[scope as Scope]?.label ?? scope;
 
-export const acts = [
-  { value: 'user.remove', label: 'Removing a person' },
-  { value: 'vault.open', label: 'Letting the box open a vault' },
-  { value: 'evidence.export', label: 'Exporting evidence' },
-  { value: 'log.purge', label: 'Erasing the log' },
-] as const;
+export const acts = ['user.remove', 'vault.open', 'evidence.export', 'log.purge'] as const;
 
 /** What signed in, from what a browser says of itself. */
 export function device(agent: string): string {
   const browser = /Edg\//.test(agent) ? 'Edge' : /Firefox\//.test(agent) ? 'Firefox' : /Chrom(e|ium)\//.test(agent) ? 'Chrome' : /Safari\//.test(agent) ? 'Safari' : '';
   const system = /iPhone/.test(agent) ? 'iPhone' : /iPad/.test(agent) ? 'iPad' : /Android/.test(agent) ? 'Android' : /Mac OS X/.test(agent) ? 'Mac' : /Windows/.test(agent) ? 'Windows' : /Linux/.test(agent) ? 'Linux' : '';
-  if (browser && system) return `${browser} on ${system}`;
-  return browser || system || agent.slice(0, 40) || 'Unknown device';
+  if (browser && system) return m.people.browserOn(browser, system);
+  return browser || system || agent.slice(0, 40) || m.people.unknownDevice;
 }
 
 /** "all cameras", "no camera", or names. */
 export function sees(cameras: string[] | null, names: Map<string, string>): string {
-  if (cameras === null) return 'all cameras';
-  if (cameras.length === 0) return 'no camera';
-  return cameras.map((id) => names.get(id) ?? 'a removed camera').join(', ');
+  if (cameras === null) return m.people.allCameras;
+  if (cameras.length === 0) return m.people.noCamera;
+  return cameras.map((id) => names.get(id) ?? m.people.removedCamera).join(', ');
+}
+
+/** What an owner asks another one to agree to. The box tells it in English, as it stands in the log. */
+export function asked(about: string): string {
+  const { asks } = m.people;
+  const forms: [RegExp, (one: string, two: string) => string][] = [
+    [/^remove the account (.+)$/, asks.remove],
+    [/^let the box open the vault (.+)$/, asks.open],
+    [/^make (.+) an owner$/, asks.promote],
+    [/^take the rights of an owner from (.+)$/, asks.demote],
+    [/^invite (.+) as an owner$/, asks.invite],
+    [/^take acts out of the approval by two owners$/, () => asks.rules],
+    [/^hand out (\d+) recordings as evidence, the first of (.+)$/, asks.evidence],
+    [/^erase what the logs say after (\d+) days instead of (\d+)$/, asks.erase],
+    [/^save the recordings of a camera from (.+) to (.+)$/, asks.save],
+  ];
+  for (const [form, tell] of forms) {
+    const found = form.exec(about);
+    if (found) return tell(found[1] ?? '', found[2] ?? '');
+  }
+  return about;
 }

@@ -2,6 +2,18 @@
 import type { Problem } from '../api/client';
 import type { ClipInfo } from './clip';
 import type { VaultType } from './identity';
+import type { SealFault } from './stream';
+
+/** What an authenticator derived: 32 bytes. */
+export type Secret = Uint8Array<ArrayBuffer>;
+
+/** A vault with what a person holds of it. */
+export interface PasskeyVault {
+  vault: string;
+  recipient: string;
+  wrapped: Uint8Array[];
+  sealed: Uint8Array[];
+}
 
 /** Each request of the page: what it carries and what comes back. */
 export interface Protocol {
@@ -30,14 +42,28 @@ export interface Protocol {
   /** Somebody is there: the idle timer starts anew. */
   touch: { in: object; out: object };
   read: { in: { clip: ClipInfo; from: number; to: number }; out: { bytes: ArrayBuffer; verified: boolean } };
-  /** Makes a person's own key, sealed with their passphrase. It is kept nowhere. */
+  /** Makes a person's own key, sealed with their passphrase, and holds it as one that was unlocked. */
   personal: { in: { passphrase: string }; out: { recipient: string; wrapped: Uint8Array } };
   /** Seals the identity of an unlocked vault to a person's key. */
   sealTo: { in: { vault: string; recipient: string }; out: { wrapped: Uint8Array } };
-  /** Unlocks with what `sealTo` gave and the person's own key. */
-  unlockSealed: { in: { vault: string; recipient: string; key: Uint8Array; wrapped: Uint8Array; passphrase: string }; out: { opened: boolean } };
+  /** Unlocks the person's own key with what `personal` gave. */
+  unlockPersonal: { in: { wrapped: Uint8Array; passphrase: string }; out: { opened: boolean } };
+  /** The public half of the person's own key, as this browser knows it itself; undefined while that is locked. */
+  ownRecipient: { in: object; out: { recipient: string | undefined } };
+  /** Unlocks with what `sealTo` gave, while the person's own key is unlocked. */
+  unlockSealed: { in: { vault: string; recipient: string; wrapped: Uint8Array }; out: { opened: boolean } };
+  /** Seals all that is unlocked with keys from the secret of a passkey. */
+  sealForPasskey: { in: { secret: Secret }; out: { vaults: { vault: string; wrapped: Uint8Array }[]; personal: Uint8Array | undefined } };
+  /** Unlocks with what `sealForPasskey` gave; `sealed` is what was sealed to the person's own key. */
+  unlockPasskey: { in: { secret: Secret; personal: Uint8Array | undefined; vaults: PasskeyVault[] }; out: { opened: string[] } };
+  /** Sends the identity of an unlocked vault to the box, which can open its recordings from then on. */
+  reveal: { in: { vault: string }; out: object };
   /** Seals the identity kept aside to a person's key. */
   sealNewTo: { in: { recipient: string }; out: { wrapped: Uint8Array } };
+  /** Seals a note to a vault, which need not be open. */
+  sealNote: { in: { text: string; recipient: string }; out: { sealed: Uint8Array } };
+  /** The words of a note that was sealed to an unlocked vault. */
+  openNote: { in: { vault: string; sealed: Uint8Array }; out: { text: string } };
   /** The file keys of clips, sealed under a fresh key that goes behind the # of a link. */
   share: { in: { clips: ClipInfo[] }; out: { key: string; sealed: Uint8Array } };
   /** Opens what `share` gave, for a guest with a permission of the box to read. */
@@ -55,7 +81,7 @@ export type Request = { [K in Operation]: { id: number; op: K; input: Input<K> }
 export type Failure =
   | { kind: 'aborted' }
   | { kind: 'locked' }
-  | { kind: 'sealed'; message: string }
+  | { kind: 'sealed'; fault: SealFault }
   | { kind: 'problem'; problem: Problem }
   | { kind: 'internal'; message: string };
 

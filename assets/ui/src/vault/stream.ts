@@ -16,8 +16,15 @@ const tagBytes = 16;
 export const sealedChunkBytes = chunkBytes + tagBytes;
 const nonceBytes = 16;
 
+/** What is wrong with a file: changed after it was written, shorter than the index says, or sealed for another vault. */
+export type SealFault = 'changed' | 'short' | 'other-vault';
+
 /** The file is not what its maker wrote. */
-export class SealError extends Error {}
+export class SealError extends Error {
+  constructor(readonly fault: SealFault) {
+    super(fault);
+  }
+}
 
 /**
  * Splits the start of an age file. Returns the header with its MAC, the payload nonce and the offset of the first
@@ -103,7 +110,7 @@ export class Layout {
     }
     // An empty last chunk is allowed only as the first one.
     if (body < tagBytes || (rest > 0 && rest < tagBytes) || (rest === tagBytes && full > 0)) {
-      throw new SealError('The recording has a size that no complete file can have.');
+      throw new SealError('short');
     }
     this.chunks = full + (rest > 0 ? 1 : 0);
     this.plain = body - this.chunks * tagBytes;
@@ -165,6 +172,6 @@ async function openOne(cipher: ChunkCipher, index: number, last: boolean, comple
         // told below
       }
     }
-    throw new SealError(`Part ${index} of the recording was changed after it was written.`);
+    throw new SealError('changed');
   }
 }

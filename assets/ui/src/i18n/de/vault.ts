@@ -1,3 +1,58 @@
 import type en from '../en/vault';
 
-export default {} satisfies typeof en;
+export default {
+  stopped: 'Abgebrochen.',
+  isLocked: 'Der Tresor ist abgeschlossen.',
+  noWorker: 'Der Teil der App, der die Schlüssel hält, ließ sich nicht starten. Lade die Seite neu.',
+  faults: {
+    changed: 'Diese Aufnahme wurde nachträglich verändert und lässt sich deshalb nicht öffnen.',
+    short: 'Diese Aufnahme ist kürzer, als das Verzeichnis sagt. Ein Teil der Datei fehlt.',
+    'other-vault': 'Diese Aufnahme wurde für einen anderen Tresor versiegelt.',
+  },
+  noKey: {
+    title: 'Kein Schlüssel zu diesem Tresor',
+    detail: 'Du hast noch keinen Schlüssel zu diesen Aufnahmen. Erzeuge unter „Dein Konto“ deinen eigenen Schlüssel und bitte dann einen Eigentümer um Zugang.',
+  },
+
+  passphrase: 'Tresor-Passphrase',
+  passphraseHint: 'Du gibst sie ein, wenn du Aufnahmen sehen willst. Sie verlässt diesen Browser nie, und niemand kann sie zurücksetzen.',
+  suggest: 'Eine starke vorschlagen',
+  signInPassword: 'Dein Anmeldepasswort',
+  signInHint: 'Bleibt in diesem Browser: nur um sicherzugehen, dass sich beide unterscheiden.',
+  same: 'Das ist dein Anmeldepasswort. Der Tresor braucht ein anderes Geheimnis: Die Cardea-Box erfährt das Passwort bei jeder Anmeldung und darf deine Aufnahmen nicht öffnen können.',
+
+  kit: 'Der Schlüssel auf deinem Notfallblatt',
+  kitExample: 'AGE-SECRET-KEY-PQ-1…',
+  kitHint: 'Leerzeichen, Zeilenumbrüche und Kleinbuchstaben spielen keine Rolle.',
+  kitFile: 'Gespeicherte Datei öffnen',
+  kitScan: 'Code scannen',
+  kitStop: 'Anhalten',
+  kitTooLarge: 'Diese Datei ist zu groß für ein Notfallblatt.',
+  kitNoCamera: 'Die Kamera dieses Geräts ließ sich nicht benutzen.',
+  kitWrong: 'Das ist nicht der Schlüssel dieses Tresors, oder ein Zeichen darin ist falsch.',
+
+  unlock: 'Aufschließen',
+  opening: 'Wird geöffnet',
+  wrong: 'Diese Passphrase öffnet den Tresor nicht.',
+  withPasskey: 'Mit deinem Passkey aufschließen',
+  or: 'oder',
+  passkeyFails: 'Dieser Passkey öffnet diesen Tresor nicht. Nimm die Passphrase.',
+  remember: 'Auf diesem Gerät merken',
+  rememberHint: 'Nur auf einem Gerät, das dir gehört. Du kannst es in den Einstellungen beenden.',
+  useKit: 'Das Notfallblatt verwenden',
+  usePassphrase: 'Die Passphrase verwenden',
+  kitOpened: 'Der Tresor ist offen. Wähle eine neue Passphrase, damit du das Notfallblatt nicht mehr brauchst; die alte gilt dann nicht mehr.',
+  newPassphrase: 'Diese Passphrase festlegen',
+  setting: 'Dein Schlüssel wird versiegelt',
+  keepOld: 'Die alte Passphrase behalten',
+  newSet: 'Der Tresor hat eine neue Passphrase.',
+
+  title: 'Tresor aufschließen',
+  titleOf: (vault: string) => `Tresor ${vault} aufschließen`,
+  lead: 'Aufnahmen öffnen sich nur in diesem Browser, nach deiner Passphrase. Live-Bilder brauchen keine.',
+  open: 'Tresor offen',
+  locked: 'Tresor zu',
+  lockNow: 'Tresor jetzt abschließen',
+  unlockToSee: 'Aufschließen, um Aufnahmen zu sehen',
+  lock: 'Abschließen',
+} satisfies typeof en;

@@ -1,1 +1,20 @@
-export default {};
+export default {
+  title: 'Sign in',
+  lead: 'Your cameras, on your own box.',
+  name: 'Name',
+  password: 'Password',
+  code: 'Code from your authenticator',
+  recoveryCode: 'Recovery code',
+  useCode: 'Use the authenticator',
+  useRecovery: 'Use a recovery code instead',
+  usePasskeyInstead: 'Use a passkey instead of the code',
+  usePasskey: 'Use a passkey',
+  passkeyHint: 'A passkey needs no name and no password, and opens your recordings with the same touch if you let it.',
+  signIn: 'Sign in',
+  wrongCode: 'Name, password or code is wrong. Codes change every 30 seconds; is the clock of your phone right?',
+  wrongRecovery: 'Name, password or recovery code is wrong. Each recovery code works once.',
+  wrongPassword: 'Name or password is wrong, or the passkey is not one of this account.',
+  tooMany: 'Too many tries',
+  waitBefore: 'The next try is possible in',
+  noPasskeyUsed: 'No passkey was used.',
+};

@@ -1,3 +1,97 @@
 import type en from '../en/claim';
+import { plural } from '../plural';
 
-export default {} satisfies typeof en;
+export default {
+  heads: {
+    welcome: { title: 'Te damos la bienvenida a Cardea', lead: 'Tus cámaras grabarán en esta caja, con las grabaciones selladas para que solo tú puedas abrirlas. Configurarla lleva unos cinco minutos.' },
+    account: { title: '¿Quién eres?', lead: 'Serás propietario de esta caja.' },
+    authenticator: { title: 'Un segundo cerrojo', lead: 'Para iniciar sesión hacen falta tu contraseña y un código de una aplicación de autenticación.' },
+    codes: { title: 'Si pierdes el teléfono', lead: 'Cada uno de estos códigos sustituye una vez a la aplicación de autenticación. Guárdalos con tus papeles importantes.' },
+    passphrase: { title: 'Crea tu bóveda', lead: 'Las grabaciones se sellan con una clave creada aquí, en tu navegador. La caja nunca la ve: quien la robe no verá ninguna imagen.' },
+    kit: { title: 'Tu kit de recuperación', lead: 'Esta clave abre todas las grabaciones, aunque la caja ya no exista. Solo se muestra ahora: guárdala o imprímela.' },
+    test: { title: 'Prueba tu kit', lead: 'Devuelve la clave desde donde la guardaste. Un kit que nunca se probó no es un kit.' },
+    done: { title: 'Todo listo', lead: 'Tu bóveda está lista. Ahora añade una cámara.' },
+  },
+  home: 'Casa',
+
+  offLan: 'No estás en la red de la caja',
+  offLanText: 'Una caja solo se puede tomar en propiedad desde su propia red.',
+  need: 'Lo que necesitas',
+  needApp: 'Una aplicación de autenticación',
+  needAppText: 'Cualquiera sirve: la de tu teléfono o la de tu gestor de contraseñas.',
+  needPrint: 'Una impresora o un lugar seguro para un archivo',
+  needPrintText: 'Para los códigos de recuperación y la clave de tus grabaciones.',
+  needCamera: 'La dirección de una cámara',
+  needCameraText: 'Si la tienes a mano. Puede esperar.',
+  begin: 'Empezar',
+
+  unclaimed: 'Esta caja aún no tiene propietario',
+  unclaimedLead: 'Cardea está en marcha y espera que alguien la tome en propiedad.',
+  unclaimedHow: 'Al arrancar, Cardea mostró en su consola una dirección de un solo uso. Ábrela en este dispositivo para ser el propietario:',
+  unclaimedBefore: 'Vale 15 minutos y desde tu propia red. Para obtener otra, reinicia Cardea o ejecuta en la caja:',
+  unclaimedBetween: 'En un contenedor:',
+
+  name: 'Nombre',
+  password: 'Contraseña',
+  again: 'Repite la contraseña',
+  differs: 'No son iguales.',
+  strength: 'Seguridad',
+  continue: 'Continuar',
+  back: 'Atrás',
+
+  scanBefore: 'Escanea esto con tu aplicación de autenticación. ¿Está en este teléfono?',
+  scanLink: 'Ábrelo en la aplicación',
+  orType: 'O escribe este secreto:',
+  copySecret: 'Copiar el secreto',
+  qrSecret: 'Código QR con el secreto para tu aplicación de autenticación',
+  codeNow: 'El código que muestra ahora la aplicación',
+  codeWrong: 'Ese código no es correcto. Los códigos cambian cada 30 segundos; ¿va bien el reloj de tu teléfono?',
+  checkCode: 'Comprobar el código',
+
+  codesTitle: 'Códigos de recuperación de Cardea',
+  codesLine: (box: string, name: string) => `${box}, ${name}. Cada código sustituye una vez a la aplicación de autenticación.`,
+  codesFile: (box: string, name: string, made: string, codes: string) => `Códigos de recuperación de Cardea\nCaja: ${box}\nNombre: ${name}\nCreados: ${made}\n\n${codes}\n\nCada código sustituye una vez a la aplicación de autenticación.\n`,
+  download: 'Descargar',
+  print: 'Imprimir',
+  kept: 'He guardado estos códigos en un lugar seguro.',
+
+  create: 'Crear la bóveda',
+  creating: 'Creando tu clave',
+  facts: {
+    quantum: 'La clave resiste a los ordenadores cuánticos (ML-KEM-768 con X25519).',
+    age: 'Las grabaciones son archivos age normales: puedes abrirlas sin Cardea.',
+    live: 'Las imágenes en directo funcionan con la bóveda cerrada.',
+  },
+
+  kitTitle: 'Kit de recuperación de Cardea',
+  kitKey: 'La clave de tus grabaciones',
+  kitKeyOf: (vault: string) => `La clave de la bóveda ${vault}`,
+  kitQr: 'Código QR con la clave',
+  lostPassphrase: '¿Perdiste la frase de contraseña?',
+  lostPassphraseHow: 'Inicia sesión en Cardea, elige «Abrir» y «Usar el kit de recuperación».',
+  lostBox: '¿Perdiste la caja?',
+  lostBoxBefore: 'Toma el disco con las grabaciones, instala age 1.3 o posterior desde age-encryption.org, pon la clave en un archivo',
+  lostBoxBetween: 'y ejecuta',
+  whoever: 'Quien tenga esta página puede ver tus grabaciones.',
+  whoeverHow: 'No la guardes junto a la caja.',
+  kitFile: (box: string, vault: string, made: string) => [`Kit de recuperación de Cardea`, `Caja: ${box}`, vault ? `Bóveda: ${vault}` : '', `Creado: ${made}`, vault ? `Esta clave abre todas las grabaciones de la bóveda ${vault}. Guárdala en secreto y en lugar seguro.` : 'Esta clave abre todas las grabaciones de esta caja. Guárdala en secreto y en lugar seguro.', 'Sin Cardea: age -d -i ESTE-ARCHIVO CLIP.mp4.age > CLIP.mp4   (age 1.3 o posterior)'],
+  saveFile: 'Guardar en un archivo',
+  copyKey: 'Copiar la clave',
+  savedIt: 'La he guardado',
+
+  noKey: 'En este texto no hay una clave completa. Empieza por AGE-SECRET-KEY-PQ-1 y tiene 77 caracteres.',
+  otherKey: 'Es una clave, pero no la de esta bóveda, o tiene un carácter equivocado.',
+  testKit: 'Probar el kit',
+  showAgain: 'Mostrar otra vez el kit',
+
+  works: 'El kit funciona',
+  worksText: 'Las grabaciones se sellarán para tu bóveda, que está abierta en este navegador.',
+  skip: 'Saltar, añadir cámaras más tarde',
+
+  atLeast: (n: number) => `Al menos ${n} caracteres.`,
+  missing: (n: number) => `${plural('es', n, { one: 'Falta', other: 'Faltan' })} ${n} ${plural('es', n, { one: 'carácter', other: 'caracteres' })}.`,
+  tooEasy: 'Demasiado fácil de adivinar: evita repeticiones, series, tu nombre y palabras comunes.',
+  fair: 'Regular. Unas cuantas palabras sin relación serían mejor.',
+  good: 'Bien.',
+  strong: 'Segura.',
+} satisfies typeof en;

@@ -1,3 +1,58 @@
 import type en from '../en/vault';
 
-export default {} satisfies typeof en;
+export default {
+  stopped: 'Interrumpido.',
+  isLocked: 'La bóveda está cerrada.',
+  noWorker: 'No se pudo iniciar la parte de la aplicación que guarda las claves. Vuelve a cargar la página.',
+  faults: {
+    changed: 'Esta grabación se modificó después de escribirse, por eso no se abre.',
+    short: 'Esta grabación es más corta de lo que dice el índice. Falta una parte del archivo.',
+    'other-vault': 'Esta grabación se selló para otra bóveda.',
+  },
+  noKey: {
+    title: 'Sin clave para esta bóveda',
+    detail: 'Aún no tienes clave para estas grabaciones. Crea tu propia clave en «Tu cuenta» y pide acceso a un propietario.',
+  },
+
+  passphrase: 'Frase de contraseña de la bóveda',
+  passphraseHint: 'La escribes cuando quieres ver grabaciones. Nunca sale de este navegador y nadie puede restablecerla.',
+  suggest: 'Proponer una segura',
+  signInPassword: 'Tu contraseña de acceso',
+  signInHint: 'Se queda en este navegador: solo para comprobar que son distintas.',
+  same: 'Esta es tu contraseña de acceso. La bóveda necesita otra: la caja conoce la contraseña cada vez que inicias sesión y no debe poder abrir tus grabaciones.',
+
+  kit: 'La clave de tu kit de recuperación',
+  kitExample: 'AGE-SECRET-KEY-PQ-1…',
+  kitHint: 'No importan los espacios, los saltos de línea ni las minúsculas.',
+  kitFile: 'Abrir el archivo guardado',
+  kitScan: 'Escanear el código',
+  kitStop: 'Parar',
+  kitTooLarge: 'Ese archivo es demasiado grande para un kit de recuperación.',
+  kitNoCamera: 'No se pudo usar la cámara de este dispositivo.',
+  kitWrong: 'Esta no es la clave de esta bóveda, o hay un carácter equivocado.',
+
+  unlock: 'Abrir',
+  opening: 'Abriendo',
+  wrong: 'Esa frase de contraseña no abre la bóveda.',
+  withPasskey: 'Abrir con tu clave de acceso',
+  or: 'o',
+  passkeyFails: 'Esta clave de acceso no abre esta bóveda. Usa la frase de contraseña.',
+  remember: 'Recordar en este dispositivo',
+  rememberHint: 'Solo en un dispositivo que sea tuyo. Puedes anularlo en los ajustes.',
+  useKit: 'Usar el kit de recuperación',
+  usePassphrase: 'Usar la frase de contraseña',
+  kitOpened: 'La bóveda está abierta. Elige una nueva frase de contraseña para no necesitar más el kit; la antigua dejará de valer.',
+  newPassphrase: 'Establecer esta frase',
+  setting: 'Sellando tu clave',
+  keepOld: 'Mantener la frase antigua',
+  newSet: 'La bóveda tiene una nueva frase de contraseña.',
+
+  title: 'Abrir la bóveda',
+  titleOf: (vault: string) => `Abrir la bóveda ${vault}`,
+  lead: 'Las grabaciones solo se abren en este navegador, tras tu frase de contraseña. Las imágenes en directo no la necesitan.',
+  open: 'Bóveda abierta',
+  locked: 'Bóveda cerrada',
+  lockNow: 'Cerrar la bóveda ahora',
+  unlockToSee: 'Abrir para ver grabaciones',
+  lock: 'Cerrar',
+} satisfies typeof en;

@@ -1,3 +1,97 @@
 import type en from '../en/claim';
+import { plural } from '../plural';
 
-export default {} satisfies typeof en;
+export default {
+  heads: {
+    welcome: { title: 'Bienvenue dans Cardea', lead: 'Vos caméras enregistreront sur ce boîtier, sous scellé, pour que vous seul puissiez ouvrir les enregistrements. L’installation prend environ cinq minutes.' },
+    account: { title: 'Qui êtes-vous ?', lead: 'Vous devenez le propriétaire de ce boîtier.' },
+    authenticator: { title: 'Une deuxième serrure', lead: 'Pour se connecter, il faut votre mot de passe et un code d’une application d’authentification.' },
+    codes: { title: 'Si vous perdez votre téléphone', lead: 'Chacun de ces codes remplace une fois l’application d’authentification. Gardez-les avec vos papiers importants.' },
+    passphrase: { title: 'Créez votre coffre', lead: 'Les enregistrements sont scellés avec une clé créée ici, dans votre navigateur. Le boîtier ne la voit jamais : qui le vole ne voit aucune image.' },
+    kit: { title: 'Votre kit de récupération', lead: 'Cette clé ouvre chaque enregistrement, même si ce boîtier n’existe plus. Elle n’est affichée que maintenant : enregistrez-la ou imprimez-la.' },
+    test: { title: 'Testez votre kit', lead: 'Redonnez la clé à partir de l’endroit où vous l’avez enregistrée. Un kit jamais essayé n’en est pas un.' },
+    done: { title: 'Tout est prêt', lead: 'Votre coffre est prêt. Ajoutez maintenant une caméra.' },
+  },
+  home: 'Maison',
+
+  offLan: 'Vous n’êtes pas sur le réseau du boîtier',
+  offLanText: 'On ne prend possession d’un boîtier que depuis son propre réseau.',
+  need: 'Ce qu’il vous faut',
+  needApp: 'Une application d’authentification',
+  needAppText: 'N’importe laquelle : celle de votre téléphone ou de votre gestionnaire de mots de passe.',
+  needPrint: 'Une imprimante ou un endroit sûr pour un fichier',
+  needPrintText: 'Pour les codes de secours et la clé de vos enregistrements.',
+  needCamera: 'L’adresse d’une caméra',
+  needCameraText: 'Si vous l’avez sous la main. Cela peut attendre.',
+  begin: 'Commencer',
+
+  unclaimed: 'Ce boîtier n’a pas encore de propriétaire',
+  unclaimedLead: 'Cardea fonctionne et attend qu’on en prenne possession.',
+  unclaimedHow: 'Au démarrage, Cardea a affiché sur sa console une adresse à usage unique. Ouvrez-la sur cet appareil pour devenir propriétaire :',
+  unclaimedBefore: 'Elle est valable 15 minutes et depuis votre propre réseau. Pour une nouvelle, redémarrez Cardea ou lancez sur le boîtier :',
+  unclaimedBetween: 'Dans un conteneur :',
+
+  name: 'Nom',
+  password: 'Mot de passe',
+  again: 'Répéter le mot de passe',
+  differs: 'Les deux ne sont pas identiques.',
+  strength: 'Solidité',
+  continue: 'Continuer',
+  back: 'Retour',
+
+  scanBefore: 'Scannez ceci avec votre application d’authentification. Sur ce téléphone ?',
+  scanLink: 'L’ouvrir dans l’application',
+  orType: 'Ou saisissez ce secret :',
+  copySecret: 'Copier le secret',
+  qrSecret: 'Code QR avec le secret pour votre application d’authentification',
+  codeNow: 'Le code que l’application affiche maintenant',
+  codeWrong: 'Ce code n’est pas bon. Les codes changent toutes les 30 secondes ; l’heure de votre téléphone est-elle juste ?',
+  checkCode: 'Vérifier le code',
+
+  codesTitle: 'Codes de secours Cardea',
+  codesLine: (box: string, name: string) => `${box}, ${name}. Chaque code remplace une fois l’application d’authentification.`,
+  codesFile: (box: string, name: string, made: string, codes: string) => `Codes de secours Cardea\nBoîtier : ${box}\nNom : ${name}\nCréés : ${made}\n\n${codes}\n\nChaque code remplace une fois l’application d’authentification.\n`,
+  download: 'Télécharger',
+  print: 'Imprimer',
+  kept: 'J’ai rangé ces codes en lieu sûr.',
+
+  create: 'Créer le coffre',
+  creating: 'Création de votre clé',
+  facts: {
+    quantum: 'La clé résiste aux ordinateurs quantiques (ML-KEM-768 avec X25519).',
+    age: 'Les enregistrements sont des fichiers age ordinaires : vous pouvez les ouvrir sans Cardea.',
+    live: 'Le direct fonctionne même si le coffre est verrouillé.',
+  },
+
+  kitTitle: 'Kit de récupération Cardea',
+  kitKey: 'La clé de vos enregistrements',
+  kitKeyOf: (vault: string) => `La clé du coffre ${vault}`,
+  kitQr: 'Code QR de la clé',
+  lostPassphrase: 'Phrase secrète perdue ?',
+  lostPassphraseHow: 'Connectez-vous à Cardea, choisissez « Déverrouiller » puis « Utiliser le kit de récupération ».',
+  lostBox: 'Boîtier perdu ?',
+  lostBoxBefore: 'Prenez le disque des enregistrements, installez age 1.3 ou plus récent depuis age-encryption.org, mettez la clé dans un fichier',
+  lostBoxBetween: 'et lancez',
+  whoever: 'Qui a cette page peut voir vos enregistrements.',
+  whoeverHow: 'Ne la gardez pas près du boîtier.',
+  kitFile: (box: string, vault: string, made: string) => [`Kit de récupération Cardea`, `Boîtier : ${box}`, vault ? `Coffre : ${vault}` : '', `Créé : ${made}`, vault ? `Cette clé ouvre chaque enregistrement du coffre ${vault}. Gardez-la secrète et en lieu sûr.` : 'Cette clé ouvre chaque enregistrement de ce boîtier. Gardez-la secrète et en lieu sûr.', 'Sans Cardea : age -d -i CE-FICHIER CLIP.mp4.age > CLIP.mp4   (age 1.3 ou plus récent)'],
+  saveFile: 'Enregistrer dans un fichier',
+  copyKey: 'Copier la clé',
+  savedIt: 'Je l’ai enregistrée',
+
+  noKey: 'Ce texte ne contient pas de clé entière. Elle commence par AGE-SECRET-KEY-PQ-1 et compte 77 caractères.',
+  otherKey: 'C’est une clé, mais pas celle de ce coffre, ou l’un de ses caractères est faux.',
+  testKit: 'Tester le kit',
+  showAgain: 'Afficher de nouveau le kit',
+
+  works: 'Le kit fonctionne',
+  worksText: 'Les enregistrements seront scellés pour votre coffre, et il est déverrouillé dans ce navigateur.',
+  skip: 'Passer, ajouter des caméras plus tard',
+
+  atLeast: (n: number) => `Au moins ${n} caractères.`,
+  missing: (n: number) => `Encore ${n} ${plural('fr', n, { one: 'caractère', other: 'caractères' })}.`,
+  tooEasy: 'Trop facile à deviner : évitez les répétitions, les suites, votre nom et les mots courants.',
+  fair: 'Moyen. Quelques mots sans rapport seraient mieux.',
+  good: 'Bien.',
+  strong: 'Solide.',
+} satisfies typeof en;

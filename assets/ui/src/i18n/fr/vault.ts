@@ -1,3 +1,58 @@
 import type en from '../en/vault';
 
-export default {} satisfies typeof en;
+export default {
+  stopped: 'Interrompu.',
+  isLocked: 'Le coffre est verrouillé.',
+  noWorker: 'La partie de l’application qui garde les clés n’a pas pu démarrer. Rechargez la page.',
+  faults: {
+    changed: 'Cet enregistrement a été modifié après coup : il ne s’ouvre donc pas.',
+    short: 'Cet enregistrement est plus court que ne le dit l’index. Une partie du fichier manque.',
+    'other-vault': 'Cet enregistrement a été scellé pour un autre coffre.',
+  },
+  noKey: {
+    title: 'Aucune clé pour ce coffre',
+    detail: 'Vous n’avez pas encore de clé pour ces enregistrements. Créez votre propre clé sous « Votre compte », puis demandez l’accès à un propriétaire.',
+  },
+
+  passphrase: 'Phrase secrète du coffre',
+  passphraseHint: 'Vous la saisissez pour voir les enregistrements. Elle ne quitte jamais ce navigateur et personne ne peut la réinitialiser.',
+  suggest: 'En proposer une solide',
+  signInPassword: 'Votre mot de passe de connexion',
+  signInHint: 'Il reste dans ce navigateur : seulement pour s’assurer que les deux diffèrent.',
+  same: 'C’est votre mot de passe de connexion. Il en faut un autre pour le coffre : le boîtier apprend le mot de passe à chaque connexion et ne doit pas pouvoir ouvrir vos enregistrements.',
+
+  kit: 'La clé de votre kit de récupération',
+  kitExample: 'AGE-SECRET-KEY-PQ-1…',
+  kitHint: 'Les espaces, les retours à la ligne et les minuscules n’ont pas d’importance.',
+  kitFile: 'Ouvrir le fichier enregistré',
+  kitScan: 'Scanner le code',
+  kitStop: 'Arrêter',
+  kitTooLarge: 'Ce fichier est trop gros pour un kit de récupération.',
+  kitNoCamera: 'La caméra de cet appareil n’a pas pu être utilisée.',
+  kitWrong: 'Ce n’est pas la clé de ce coffre, ou l’un de ses caractères est faux.',
+
+  unlock: 'Déverrouiller',
+  opening: 'Ouverture',
+  wrong: 'Cette phrase secrète n’ouvre pas le coffre.',
+  withPasskey: 'Déverrouiller avec votre clé d’accès',
+  or: 'ou',
+  passkeyFails: 'Cette clé d’accès n’ouvre pas ce coffre. Utilisez la phrase secrète.',
+  remember: 'Mémoriser sur cet appareil',
+  rememberHint: 'Seulement sur un appareil qui est à vous. Vous pouvez y mettre fin dans les réglages.',
+  useKit: 'Utiliser le kit de récupération',
+  usePassphrase: 'Utiliser la phrase secrète',
+  kitOpened: 'Le coffre est ouvert. Choisissez une nouvelle phrase secrète pour ne plus avoir besoin du kit ; l’ancienne cessera de fonctionner.',
+  newPassphrase: 'Définir cette phrase secrète',
+  setting: 'Votre clé est mise sous scellé',
+  keepOld: 'Garder l’ancienne phrase secrète',
+  newSet: 'Le coffre a une nouvelle phrase secrète.',
+
+  title: 'Déverrouiller le coffre',
+  titleOf: (vault: string) => `Déverrouiller le coffre ${vault}`,
+  lead: 'Les enregistrements ne s’ouvrent que dans ce navigateur, après votre phrase secrète. Les images en direct n’en demandent pas.',
+  open: 'Coffre ouvert',
+  locked: 'Coffre verrouillé',
+  lockNow: 'Verrouiller le coffre maintenant',
+  unlockToSee: 'Déverrouiller pour voir les enregistrements',
+  lock: 'Verrouiller',
+} satisfies typeof en;
