@@ -18,6 +18,7 @@ import (
 
 type clipsCommand struct {
 	List    clipsList    `cmd:"" help:"List clips, oldest first."`
+	Gaps    clipsGaps    `cmd:"" help:"List times without footage that should be there, with the reason: of the last day, or from --from on."`
 	Export  clipsExport  `cmd:"" help:"Copy clips out: opened as MP4 with --identity, as age files without."`
 	Salvage clipsSalvage `cmd:"" help:"Make a clip whole that a power cut tore, up to its last complete part."`
 }
@@ -52,6 +53,9 @@ func (c *clipsList) Run(e *env) error {
 				state = "open"
 			case cl.Torn:
 				state = "torn"
+			}
+			if cl.Fetched {
+				state += ", fetched later"
 			}
 			lines = append(lines, []string{
 				cl.ID, cl.Camera, cl.Start.Local().Format("2006-01-02T15:04:05"), fmt.Sprintf("%.1fs", cl.End.Sub(cl.Start).Seconds()), strconv.FormatInt(cl.Bytes, 10), state,

@@ -13,21 +13,22 @@ import (
 
 // Clip is one recording.
 type Clip struct {
-	ID     string    `json:"id"`
-	Camera string    `json:"camera"`
-	Start  time.Time `json:"start"`
-	End    time.Time `json:"end" doc:"Of an open clip: of its last durable part"`
-	Bytes  int64     `json:"bytes"`
-	Path   string    `json:"path" doc:"Relative to the data directory, or to the clips directory where there is another one"`
-	SHA256 *string   `json:"sha256" doc:"Of the whole file in hex; null while open"`
-	Torn   bool      `json:"torn" doc:"Cut off by a power cut; playable up to its last whole chunk"`
-	Open   bool      `json:"open" doc:"Still being written"`
+	ID      string    `json:"id"`
+	Camera  string    `json:"camera"`
+	Start   time.Time `json:"start"`
+	End     time.Time `json:"end" doc:"Of an open clip: of its last durable part"`
+	Bytes   int64     `json:"bytes"`
+	Path    string    `json:"path" doc:"Relative to the data directory, or to the clips directory where there is another one"`
+	SHA256  *string   `json:"sha256" doc:"Of the whole file in hex; null while open"`
+	Torn    bool      `json:"torn" doc:"Cut off by a power cut; playable up to its last whole chunk"`
+	Open    bool      `json:"open" doc:"Still being written"`
+	Fetched bool      `json:"fetched,omitempty" doc:"Fetched later from the memory of the camera, after the NVR had missed it"`
 }
 
 func (a *API) clip(c nvr.Clip) Clip {
 	return Clip{
 		ID: c.ID.String(), Camera: c.Camera.String(), Start: c.Start, End: c.End, Bytes: c.Bytes, Path: a.cfg.ClipsPrefix + c.Path,
-		SHA256: orNull(hex.EncodeToString(c.SHA256)), Torn: c.State == store.ClipTorn, Open: c.State == store.ClipOpen,
+		SHA256: orNull(hex.EncodeToString(c.SHA256)), Torn: c.State == store.ClipTorn, Open: c.State == store.ClipOpen, Fetched: c.Fetched,
 	}
 }
 

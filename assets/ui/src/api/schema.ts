@@ -2329,6 +2329,8 @@ export interface components {
              * @description Of an open clip: of its last durable part
              */
             end: string;
+            /** @description Fetched later from the memory of the camera, after the NVR had missed it */
+            fetched?: boolean;
             id: string;
             /** @description Still being written */
             open: boolean;
@@ -2352,6 +2354,8 @@ export interface components {
              * @description Of an open clip: of its last durable part
              */
             end: string;
+            /** @description Fetched later from the memory of the camera, after the NVR had missed it */
+            fetched?: boolean;
             /**
              * Format: int64
              * @description Where the first age chunk starts in the file
