@@ -11,6 +11,7 @@ import { forgetDevice, openForDevice, sealForDevice } from './device';
 import { createIdentity, findIdentity, openSealed, recipientOf, sealTo, unwrap, wrap } from './identity';
 import { openWithPasskey, sealForPasskey } from './passkey';
 import { openText, sealText } from './notes';
+import { openText, sealText } from './notes';
 import type { Failure, Input, Operation, Output, Request, Response } from './protocol';
 import { openKeys, sealKeys } from './sharekeys';
 import { SealError, splitHeader } from './stream';
@@ -261,6 +262,13 @@ const operations: { [K in Operation]: (input: Input<K>, signal: AbortSignal) => 
     const response = await fetch(`/api/vaults/${vault}/open`, { method: 'POST', headers: { 'Content-Type': 'application/json', Accept: 'application/json' }, body });
     if (!response.ok) throw await problemOf(response);
     return {};
+  },
+  async sealNote({ text, recipient }) {
+    return { sealed: await sealText(text, recipient) };
+  },
+  async openNote({ vault, sealed }) {
+    touch();
+    return { text: await openText(sealed, held(vault)) };
   },
   async sealNote({ text, recipient }) {
     return { sealed: await sealText(text, recipient) };
