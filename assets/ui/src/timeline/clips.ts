@@ -7,7 +7,7 @@ import type { Clip, ClipRow } from '../api/types';
 import type { ClipInfo } from '../vault/clip';
 
 /** What is played of a clip: its index. */
-export type Playable = Pick<Clip, 'id' | 'vault' | 'start' | 'end' | 'bytes' | 'mime' | 'header_bytes' | 'init_bytes' | 'complete' | 'open' | 'torn' | 'parts'>;
+export type Playable = Pick<Clip, 'id' | 'vault' | 'start' | 'end' | 'bytes' | 'mime' | 'header_bytes' | 'init_bytes' | 'complete' | 'open' | 'torn' | 'parts'> & Partial<Pick<Clip, 'preview'>>;
 export type Row = Pick<ClipRow, 'id' | 'start' | 'end'>;
 
 /** The box refused or was not reached; the message is for people. */

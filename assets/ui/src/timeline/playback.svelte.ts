@@ -337,9 +337,12 @@ export class Playback {
     if (this.status !== 'ready' || !placement) return { state: this.status === 'loading' ? 'wait' : 'end' };
     const target = placement.mediaOf(wall) ?? 0;
     const ranges = this.buffer?.buffered;
+    const stalled = !video.seeking && video.readyState < 3;
     for (let i = 0; ranges && i < ranges.length; i++) {
       const [start, end] = [ranges.start(i), ranges.end(i)];
-      if (target >= end - 0.02) continue;
+      // A player stops a little before the end of what it has.
+      const ended = stalled && end - video.currentTime < 0.3 && video.currentTime < end;
+      if (target >= end - (ended ? 0.3 : 0.02)) continue;
       if (target < start - 0.05) {
         // A little hole is nothing to talk about.
         if (start - target < 0.3) break;

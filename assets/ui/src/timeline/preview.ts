@@ -3,6 +3,7 @@
  * that is decoded here is stored or sent anywhere.
  */
 import { readInit } from '../mp4/fragment';
+import type { ClipInfo } from '../vault/clip';
 import { keys } from '../vault/keys.svelte';
 import { clipAt, clipDetail, extent, infoOf, type Playable } from './clips';
 import { decode } from './decode';
@@ -47,18 +48,40 @@ export async function pictureAt(camera: string, time: number): Promise<Glimpse> 
   if (!row) return { bitmap: null, why: 'nothing' };
   const clip = await clipDetail(row.id);
   if (!keys.isOpen(clip.vault)) return { bitmap: null, why: 'locked' };
-  if (clip.parts.length === 0) return { bitmap: null, why: 'nothing' };
-  const part = firstPart(clip.parts, time);
-  const wall = Date.parse(clip.parts[part]?.start ?? clip.start);
-  const bitmap = await pictures.take(`${clip.id} ${part}`, () => picture(clip, part));
-  return bitmap ? { bitmap, wall } : { bitmap: null, why: 'codec' };
+  const at = placeIn(clip, time);
+  if (!at) return { bitmap: null, why: 'nothing' };
+  const bitmap = await pictures.take(`${clip.id} ${at.info.file ?? ''} ${at.part}`, () => picture(at));
+  return bitmap ? { bitmap, wall: at.wall } : { bitmap: null, why: 'codec' };
 }
 
-async function picture(clip: Playable, part: number): Promise<ImageBitmap | null> {
-  const info = infoOf(clip);
-  const read = async (from: number, to: number) => (await keys.ask('read', { clip: info, from, to })).bytes;
-  const init = new Uint8Array(await read(0, clip.init_bytes));
+/** Where a key frame is: in which file, and as which of its parts. */
+interface Place {
+  info: ClipInfo;
+  mime: string;
+  initBytes: number;
+  part: number;
+  range: [number, number];
+  wall: number;
+}
+
+/** The preview beside the clip where there is one, for it is small; else the clip itself. */
+function placeIn(clip: Playable, time: number): Place | undefined {
+  const beside = clip.preview;
+  if (beside && beside.parts.length > 0) {
+    const part = firstPart(beside.parts.map((p) => ({ ...p, key: true })), time);
+    const { start, offset } = beside.parts[part] ?? { start: clip.start, offset: beside.init_bytes };
+    const info: ClipInfo = { id: clip.id, vault: clip.vault, bytes: beside.bytes, headerBytes: beside.header_bytes, complete: true, file: 'preview' };
+    return { info, mime: beside.mime, initBytes: beside.init_bytes, part, range: [offset, beside.parts[part + 1]?.offset ?? beside.bytes], wall: Date.parse(start) };
+  }
+  if (clip.parts.length === 0) return undefined;
+  const part = firstPart(clip.parts, time);
+  return { info: infoOf(clip), mime: clip.mime, initBytes: clip.init_bytes, part, range: extent(clip, part, part + 1), wall: Date.parse(clip.parts[part]?.start ?? clip.start) };
+}
+
+async function picture(place: Place): Promise<ImageBitmap | null> {
+  const read = async (from: number, to: number) => (await keys.ask('read', { clip: place.info, from, to })).bytes;
+  const init = new Uint8Array(await read(0, place.initBytes));
   const track = readInit(init).find((t) => t.kind === 'video');
-  const frame = track && (await keyFrame(read, ...extent(clip, part, part + 1), track.id));
-  return frame ? decode({ mime: clip.mime, init, track, bytes: frame.bytes }) : null;
+  const frame = track && (await keyFrame(read, ...place.range, track.id));
+  return frame ? decode({ mime: place.mime, init, track, bytes: frame.bytes }) : null;
 }
