@@ -22,10 +22,10 @@ type BridgeConfig struct {
 }
 
 // Bridge is a source that takes the stream of another camera and passes it on, bit by bit as it is. It reconnects by itself. A camera
-// that comes back with other tracks ends it with an error: whoever is connected was promised the ones before.
+// that comes back with other tracks, because somebody changed its settings or exchanged it, is passed on with those: see Source.
 type Bridge struct {
 	cfg    rtsp.Config
-	stream *frame.Stream
+	stream *frame.Stream // as it began
 }
 
 const (
@@ -56,30 +56,24 @@ func NewBridge(ctx context.Context, config BridgeConfig) (*Bridge, error) {
 // Stream implements Source.
 func (b *Bridge) Stream() *frame.Stream { return b.stream }
 
-// errTracks ends a bridge.
-var errTracks = errors.New("the camera behind this bridge sends other tracks than before; start the bridge anew")
-
 // Run implements Source.
 func (b *Bridge) Run(ctx context.Context, sink func(*frame.Frame)) error {
-	t := timeline{b: b}
+	t := timeline{stream: b.stream}
 	for wait := bridgeFirst; ; wait = min(2*wait, bridgeLast) {
 		began := time.Now()
-		session, cancel := context.WithCancelCause(ctx)
-		t.session()
-		err := rtsp.Run(session, b.cfg, func(f *frame.Frame) {
-			if !b.same(f.Stream) {
-				cancel(errTracks)
-				return
+		t.begun = false
+		err := rtsp.Run(ctx, b.cfg, func(f *frame.Frame) {
+			if f.Stream != t.stream && !sameTracks(f.Stream, t.stream) {
+				if b.cfg.Log != nil {
+					b.cfg.Log.WarnContext(ctx, "the camera behind this bridge sends other tracks than before; they are passed on")
+				}
+				t.stream = f.Stream
 			}
 			sink(t.move(f))
 		})
-		cause := context.Cause(session)
-		cancel(nil)
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case errors.Is(cause, errTracks):
-			return cause
 		case rtsp.Credentials(err):
 			return fmt.Errorf("the camera behind this bridge: %w", err) // trying again may lock its account
 		}
@@ -97,33 +91,18 @@ func (b *Bridge) Run(ctx context.Context, sink func(*frame.Frame)) error {
 	}
 }
 
-// same says whether a stream has the tracks that were promised. Parameter sets may differ: they travel with the pictures.
-func (b *Bridge) same(s *frame.Stream) bool {
-	if len(s.Tracks) != len(b.stream.Tracks) {
-		return false
-	}
-	for i, t := range s.Tracks {
-		if o := b.stream.Tracks[i]; t.Codec != o.Codec || t.ClockRate != o.ClockRate || t.Channels != o.Channels {
-			return false
-		}
-	}
-	return true
-}
-
 // timeline makes one of the sessions' times, which begin anew each time.
 type timeline struct {
-	b      *Bridge
-	begun  bool
+	stream *frame.Stream // what the frames are said to be of
+	begun  bool          // the session's first frame has come
 	shift  time.Duration // added to a session's times
 	last   time.Duration // the latest time given out, and when that was captured
 	lastAt time.Time
 }
 
-func (t *timeline) session() { t.begun = false }
-
 // move gives f with its place on the time line.
 func (t *timeline) move(f *frame.Frame) *frame.Frame {
-	rate := int64(t.b.stream.Tracks[f.Track].ClockRate)
+	rate := int64(t.stream.Tracks[f.Track].ClockRate)
 	at := nanos(f.DTS, rate)
 	if !t.begun {
 		t.begun, t.shift = true, -at
@@ -133,7 +112,7 @@ func (t *timeline) move(f *frame.Frame) *frame.Frame {
 	}
 	moved := *f
 	units := scale(int64(t.shift), rate, int64(time.Second))
-	moved.Stream, moved.PTS, moved.DTS = t.b.stream, f.PTS+units, f.DTS+units
+	moved.Stream, moved.PTS, moved.DTS = t.stream, f.PTS+units, f.DTS+units
 	if now := at + t.shift; now > t.last {
 		t.last, t.lastAt = now, f.Wall
 	}

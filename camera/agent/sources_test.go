@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"cardea/camera/agent/pattern"
 	"cardea/camera/frame"
+	"cardea/camera/rtsp"
 )
 
 // annexB is n pictures of a pattern as a byte stream, key frames first of each ten.
@@ -243,6 +245,85 @@ func TestBridge(t *testing.T) {
 	}
 	if _, err := Connect(t.Context(), "rtsp://me:wrong@"+address+"/old", nil, nil); err == nil || strings.Contains(err.Error(), "wrong@") {
 		t.Errorf("a wrong password: %v", err)
+	}
+}
+
+// TestBridgeChange exchanges the old camera for one with another codec: the agent lets go of who watches, forgets what it kept, and
+// serves the other one to whoever comes again.
+func TestBridgeChange(t *testing.T) {
+	old := func(listen string, src Source) (address string, stop func()) {
+		t.Helper()
+		a, err := Open(Config{Listen: listen, Streams: []Stream{{Path: "old", Source: src}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if err := a.Run(ctx); err != nil {
+				t.Error(err)
+			}
+		}()
+		stop = sync.OnceFunc(func() { cancel(); <-done })
+		t.Cleanup(stop)
+		return a.Addr().String(), stop
+	}
+	address, stop := old("", small(t, "Old"))
+	src, err := Connect(t.Context(), "rtsp://"+address+"/old", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := serve(t, Config{Memory: 8 << 20, Streams: []Stream{{Path: "cam", Source: src}}})
+	u, err := url.Parse(a.URL("cam"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	seen := map[frame.Codec]uint64{} // codec → life
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	sessions := make(chan error, 100)
+	watching := make(chan struct{})
+	go func() {
+		defer close(watching)
+		for ctx.Err() == nil {
+			sessions <- rtsp.Run(ctx, rtsp.Config{URL: u}, func(f *frame.Frame) {
+				if f.Video() {
+					mu.Lock()
+					seen[f.Stream.Tracks[f.Track].Codec] = f.Stream.Life
+					mu.Unlock()
+				}
+			})
+		}
+	}()
+	eventually := func(what string, codec frame.Codec) {
+		t.Helper()
+		for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+			mu.Lock()
+			life := seen[codec]
+			mu.Unlock()
+			if life != 0 {
+				return
+			}
+		}
+		t.Fatalf("never happened: %s", what)
+	}
+	eventually("pictures in H.264", frame.H264)
+	stop()
+	film, err := OpenSource(filepath.Join("testdata", "h265.mp4"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	old(address, film)
+	eventually("pictures in H.265", frame.H265)
+	if seen[frame.H264] == seen[frame.H265] {
+		t.Error("the life goes on although the tracks are others")
+	}
+	cancel()
+	<-watching
+	if len(sessions) < 2 {
+		t.Error("who watched was not let go")
 	}
 }
 
