@@ -14,6 +14,8 @@ package pairing
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -140,7 +142,8 @@ func verify(state tls.ConnectionState, roots []*x509.Certificate, pin [32]byte, 
 	if len(leaf.URIs) != 1 || leaf.URIs[0].String() != name {
 		return ErrIdentity{"It shows the certificate of another device."}
 	}
-	if leaf.IsCA || leaf.PublicKeyAlgorithm != x509.ECDSA || len(leaf.ExtKeyUsage) == 0 {
+	key, ok := leaf.PublicKey.(*ecdsa.PublicKey)
+	if !ok || key.Curve != elliptic.P256() || leaf.IsCA || len(leaf.ExtKeyUsage) == 0 || leaf.SerialNumber.BitLen() > 20*8 { // RFC 5280, 4.1.2.2
 		return ErrIdentity{"Its certificate is not one that this NVR issues."}
 	}
 	pool := x509.NewCertPool()
