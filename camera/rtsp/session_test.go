@@ -496,6 +496,10 @@ func TestHostileAnswers(t *testing.T) {
 		"thousands":          h264SDP + strings.Repeat("m=audio 0 RTP/AVP 0\r\n", 3000),
 		"NUL":                strings.Repeat("\x00", 5000),
 		"broken control":     strings.ReplaceAll(h264SDP, "trackID=0", "rtsp://[::1"),
+		"ten megabytes":      h264SDP + strings.Repeat("a=x:"+strings.Repeat("y", 1000)+"\r\n", 10_000),
+		"too many lines":     h264SDP + strings.Repeat("a=x:y\r\n", 100_000),
+		"parameter garbage":  strings.ReplaceAll(h264SDP, "packetization-mode=1", "packetization-mode=1;sprop-parameter-sets="+strings.Repeat("Z0IAKeKQFAe2AtwEBAaQeJEV,", 20_000)),
+		"control elsewhere":  strings.ReplaceAll(h264SDP, "trackID=0", "rtsp://192.0.2.1:554/elsewhere"),
 		"AAC without config": strings.ReplaceAll(h264SDP, "H264/90000", "mpeg4-generic/48000"),
 	} {
 		t.Run(name, func(t *testing.T) {
