@@ -25,6 +25,10 @@ import (
 // defaultCamera is where a camera agent keeps what it is.
 const defaultCamera = "/var/lib/cardea/camera"
 
+// revokedCamera says what to do with a camera that its NVR does not want any more.
+const revokedCamera = "Revoked: somebody has taken this camera out of service at its NVR. It serves nobody any more.\n" +
+	"To pair it again, with this NVR or another one, stop this program, run `cardea camera --reset`, and start it."
+
 // sourceWithin bounds the wait for a source's first picture.
 const sourceWithin = 30 * time.Second
 
@@ -85,8 +89,9 @@ func (c *cameraCommand) Run(e *env) (err error) {
 	}
 	camera, err := pairing.OpenCamera(pairing.CameraConfig{
 		Dir: dir, Keys: keys, Name: name, Model: "Cardea " + versionText(), Log: e.log.With("part", "pairing"),
-		OnCode:  func(code pairing.Code) { c.show(e.stdout, host, code) },
-		OnAlert: func(text string) { e.log.Warn(text) },
+		OnCode:    func(code pairing.Code) { c.show(e.stdout, host, code) },
+		OnRevoked: func() { fmt.Fprintln(e.stdout, revokedCamera) },
+		OnAlert:   func(text string) { e.log.Warn(text) },
 	}, ln)
 	if err != nil {
 		return errors.Join(err, ln.Close())
@@ -108,7 +113,10 @@ func (c *cameraCommand) Run(e *env) (err error) {
 		return errors.Join(err, ln.Close())
 	}
 	fmt.Fprintf(e.stdout, "Cardea %s serves the camera %q\nAddress: %s\n", versionText(), name, host)
-	if camera.Paired() {
+	switch {
+	case camera.Revoked():
+		fmt.Fprintln(e.stdout, revokedCamera)
+	case camera.Paired():
 		fmt.Fprintln(e.stdout, "Paired.")
 	}
 	g, ctx := errgroup.WithContext(e.ctx)

@@ -176,6 +176,7 @@ func (n *NVR) keepDevices(ctx context.Context) error {
 	if n.cfg.Devices == nil {
 		return nil
 	}
+	told := map[store.ID]bool{}
 	tick := time.NewTicker(devicesEvery)
 	defer tick.Stop()
 	for {
@@ -184,6 +185,7 @@ func (n *NVR) keepDevices(ctx context.Context) error {
 			n.log.ErrorContext(ctx, "pairings cannot be looked through", "error", err)
 		}
 		n.syncDevices(ctx)
+		n.tellRevoked(ctx, told)
 		n.rollOn(ctx)
 		var again <-chan time.Time
 		if open {

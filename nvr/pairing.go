@@ -255,6 +255,7 @@ func (n *NVR) RevokeCamera(ctx context.Context, actor store.Actor, id store.ID) 
 	r.mu.Unlock()
 	r.reconnect()
 	n.doubt(id, "revoked", revokedSentence)
+	n.lookAtDevices()
 	n.log.WarnContext(ctx, "camera revoked", "by", actor.Name, "camera", id.String())
 	return nil
 }

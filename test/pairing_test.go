@@ -170,6 +170,7 @@ func TestPairedCamera(t *testing.T) {
 		t.Errorf("%s %v", out, err)
 	}
 
+	waitFor(t, "the camera to say that it was revoked", func() bool { return strings.Contains(lens.out.String(), "cardea camera --reset") })
 	// The person at the camera resets it, the one at the NVR pairs it as the same camera.
 	lens.kill()
 	if out, err := exec.Command(lens.binary, "camera", "--data", lens.dir, "--reset").CombinedOutput(); err != nil {

@@ -37,6 +37,8 @@ type CameraConfig struct {
 	// OnCode is called with each new code to show, and with the zero Code when there is none any more because the camera
 	// is paired. It is called from Run and MUST NOT block.
 	OnCode func(Code)
+	// OnRevoked is called when the NVR says that it took the camera's certificate back. It is called from Run and MUST NOT block.
+	OnRevoked func()
 	// OnAlert is called with a sentence when somebody tried something: a wrong code, a message that was tampered with.
 	OnAlert func(string)
 	// Now is the machine's clock, time.Now when nil. It may be wrong.
@@ -73,6 +75,9 @@ func OpenCamera(cfg CameraConfig, ln net.Listener) (*Camera, error) {
 	}
 	if cfg.OnCode == nil {
 		cfg.OnCode = func(Code) {}
+	}
+	if cfg.OnRevoked == nil {
+		cfg.OnRevoked = func() {}
 	}
 	if cfg.OnAlert == nil {
 		cfg.OnAlert = func(string) {}
@@ -315,6 +320,8 @@ func (c *Camera) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		return nil, errors.New("it speaks another protocol")
 	case id == nil || len(cfg.NextProtos) == 0 && !id.Pending.IsZero():
 		return nil, errors.New("this camera is not paired yet")
+	case id.Revoked && len(cfg.NextProtos) == 0:
+		return nil, errors.New("this camera was revoked")
 	}
 	renewing := len(cfg.NextProtos) > 0
 	cfg.Certificates = []tls.Certificate{id.shown}

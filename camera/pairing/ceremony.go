@@ -199,6 +199,8 @@ func (c *Camera) answer(m message) (message, error) {
 			return message{}, err
 		}
 		return message{Type: "state", Device: next.Device, Bundle: next.Bundle, Time: c.now(), Active: true}, nil
+	case "revoke":
+		return c.revoked(next)
 	case "renew":
 		key, err := c.cfg.Keys.Open(next.Key)
 		if err != nil {

@@ -36,6 +36,8 @@ type storedIdentity struct {
 	Roots  [][]byte `json:"roots"`
 	// Pending is when the certificate came, by the machine's own clock, until it is activated.
 	Pending time.Time `json:"pending,omitzero"`
+	// Revoked is set when the NVR said that it took the certificate back.
+	Revoked bool `json:"revoked,omitempty"`
 }
 
 // identity is one ready for use.
