@@ -238,7 +238,8 @@ func (s *socket) pump(ctx context.Context, id uint32, v *nvr.View) error {
 		kind := byte(kindPart)
 		switch {
 		case m.MIME != "":
-			if err := s.tell(notice{Type: "init", ID: id, MIME: m.MIME, Wall: m.Wall.UTC().Format(timeFormat), Quality: m.Quality}); err != nil {
+			about := notice{Type: "init", ID: id, MIME: m.MIME, Wall: m.Wall.UTC().Format(timeFormat), Quality: m.Quality, Age: old(v)}
+			if err := s.tell(about); err != nil {
 				return err
 			}
 			kind = kindInit
@@ -250,6 +251,14 @@ func (s *socket) pump(ctx context.Context, id uint32, v *nvr.View) error {
 			return err
 		}
 	}
+}
+
+// old is how old the newest picture is that a viewer was given, in seconds; 0 while it is new.
+func old(v *nvr.View) int {
+	if age := v.Age(); age >= oldPicture {
+		return int(age / time.Second)
+	}
+	return 0
 }
 
 // timeFormat is RFC 3339 with microseconds, as everywhere in the API.
@@ -276,9 +285,7 @@ func (s *socket) watchState(ctx context.Context, id uint32, camera store.ID, vie
 		}
 		now.Phase, now.Detail = st.Phase, st.Detail
 		if viewer != nil {
-			if age := viewer.Age(); age >= oldPicture {
-				now.Age = int(age / time.Second)
-			}
+			now.Age = old(viewer)
 			now.Dropped = viewer.Dropped().Frames
 		}
 		if now != told {

@@ -1,15 +1,32 @@
 /** One camera's live picture in one video element, near the live edge, honest about its age. */
-import type { Phase } from '../api/types';
-import { live, type Sink } from './socket';
+import type { Camera, Phase } from '../api/types';
+import { Freshness } from './freshness';
+import { carriesSound, choose, overWebRTC, Strain, type Wish } from './quality';
+import { live, type Sink, type State } from './socket';
 import { MediaBuffer, playable, unplayable } from './source';
+import { Connection, possible } from './whep';
 
-/** Without a new picture for this long, what is on the screen is not called live; longer only for a camera that sends one
- * now and then. With what is buffered and the timer, it is said within 2 s of the last picture. */
-const staleMilliseconds = 1200;
 /** Further behind the newest picture than this many seconds, the player jumps. */
 const jumpBehind = 1.2;
 /** Further behind than this, it plays a little faster until it has caught up. */
 const hurryBehind = 0.35;
+/** How long the smaller stream is shown after the larger one turned out to be too much. */
+const restMilliseconds = 60_000;
+
+/** What the person looks at. */
+export interface View {
+  wish: Wish;
+  /** Alone, or on the full screen. */
+  large: boolean;
+  /** Width on the screen in its own pixels. */
+  width: number;
+  /** How many pictures are on the screen. */
+  pictures: number;
+  hears: boolean;
+}
+
+/** The smaller stream; the document of the API cannot say that it may be missing. */
+const subOf = (camera: Camera) => camera.sub as Camera['sub'] | null;
 
 export class LivePlayer implements Sink {
   phase = $state<Phase>('connecting');
@@ -17,29 +34,140 @@ export class LivePlayer implements Sink {
   online = $state(true);
   /** Set where the stream cannot be played here. */
   trouble = $state('');
-  /** Whether a picture was shown since the stream began. */
+  /** Whether a picture is on the screen. */
   shown = $state(false);
+  /** Whether pictures have followed each other since the stream began. */
+  moving = $state(false);
   /** Seconds since the last new picture, 0 while it is fresh. */
   stale = $state(0);
+  /** When the last picture was new, while it is not any more; ms since 1970. */
+  since = $state(0);
+  /** Which stream is shown, and by which way. */
+  quality = $state<'main' | 'sub'>('main');
+  by = $state<'webrtc' | 'socket'>('socket');
 
+  private camera: Camera;
+  private view: View;
   private buffer: MediaBuffer | undefined;
+  private connection: Connection | undefined;
+  private coming: Connection | undefined;
   private mime = '';
+  private fits = false;
   private waitForKey = true;
-  private lastPicture = 0;
-  /** The usual time between two pictures, in ms. */
-  private interval = 0;
-  private readonly end: () => void;
-  private readonly timer: ReturnType<typeof setInterval>;
-  private readonly began = performance.now();
+  private asked = '';
+  private resting = 0;
+  /** WebRTC was tried for this camera and the box or the way did not have it. */
+  private refused = false;
+  private readonly fresh = new Freshness();
+  private strain = new Strain();
+  private end: (() => void) | undefined;
+  private readonly timers: ReturnType<typeof setInterval>[];
+  private again: ReturnType<typeof setTimeout> | undefined;
   private closed = false;
+  private readonly timeupdate = () => this.picture();
 
   constructor(
     private readonly video: HTMLVideoElement,
-    camera: string,
+    /** Lies behind the video. */
+    private readonly still: HTMLCanvasElement,
+    camera: Camera,
+    view: View,
   ) {
-    this.end = live.subscribe(camera, this);
-    this.timer = setInterval(() => this.look(), 250);
+    this.camera = camera;
+    this.view = view;
+    this.timers = [setInterval(() => this.look(), 200), setInterval(() => void this.measure(), 2000)];
     this.watch();
+    this.ask();
+  }
+
+  /** Says what changed about the camera or the look at it. */
+  set(camera: Camera, view: View): void {
+    this.camera = camera;
+    this.view = view;
+    this.ask();
+  }
+
+  private get sound(): string {
+    return this.camera.audio ? (this.camera.codecs.find((c) => c !== 'h264' && c !== 'hevc') ?? '') : '';
+  }
+
+  /** Asks the box for what the view is worth, if that is not what it gives already. */
+  private ask(): void {
+    if (this.closed) return;
+    const { camera, view } = this;
+    const sub = subOf(camera);
+    const quality = choose({ ...view, sub: sub !== null, subWidth: sub?.width ?? 0, strained: performance.now() < this.resting });
+    const codec = camera.codecs.find((c) => c === 'h264' || c === 'hevc') ?? '';
+    const direct = overWebRTC({ possible: !this.refused && (this.connection !== undefined || this.coming !== undefined || possible()), pictures: view.pictures, large: view.large, codec, subCodec: sub?.codec ?? '', quality, sound: this.sound, hears: view.hears });
+    const silent = !(view.hears && this.sound);
+    const asked = direct ? `webrtc ${quality}` : `socket ${quality} ${silent}`;
+    if (asked === this.asked) return;
+    this.asked = asked;
+    clearTimeout(this.again);
+    this.strain = new Strain();
+    // What is shown goes on until the new one is there.
+    if (direct) {
+      if (!this.end) this.subscribe(undefined, true);
+      this.connect(quality);
+    } else this.subscribe(quality, silent);
+  }
+
+  private subscribe(quality: 'main' | 'sub' | 'auto' | undefined, silent: boolean): void {
+    this.end?.();
+    this.waitForKey = true;
+    this.end = live.subscribe({ camera: this.camera.id, quality, silent }, this);
+  }
+
+  private connect(quality: string): void {
+    this.coming?.close();
+    const coming = new Connection(
+      this.camera.id,
+      (stream) => {
+        this.hold();
+        this.coming = undefined;
+        this.connection?.close();
+        this.connection = coming;
+        this.buffer?.close();
+        this.buffer = undefined;
+        this.subscribe(undefined, true); // just the state from now on
+        this.by = 'webrtc';
+        this.quality = quality === 'sub' ? 'sub' : 'main';
+        this.video.srcObject = stream;
+        this.play();
+      },
+      (why) => {
+        if (this.coming === coming) this.coming = undefined;
+        if (this.connection === coming) this.connection = undefined;
+        this.asked = '';
+        if (why !== 'lost') this.refused = true;
+        else this.refuseFor(10_000);
+        this.ask();
+      },
+    );
+    this.coming = coming;
+    void coming.open(quality);
+  }
+
+  /** Keeps what is on the screen behind the video, which shows nothing while it changes over. */
+  private hold(): void {
+    const { video, still } = this;
+    if (video.readyState < 2 || !video.videoWidth) return;
+    still.width = video.videoWidth;
+    still.height = video.videoHeight;
+    still.getContext('2d')?.drawImage(video, 0, 0);
+  }
+
+  /** A connection that broke may come back; the socket tells meanwhile what there is. */
+  private refuseFor(milliseconds: number): void {
+    this.refused = true;
+    setTimeout(() => {
+      this.refused = false;
+      this.ask();
+    }, milliseconds);
+  }
+
+  private play(): void {
+    if (!document.hidden) void this.video.play().catch(() => undefined);
   }
 
   /** Notes each picture that really reaches the screen; arriving bytes prove nothing. */
@@ -47,35 +175,62 @@ export class LivePlayer implements Sink {
     if ('requestVideoFrameCallback' in this.video) {
       const next = () => {
         if (this.closed) return;
-        this.fresh();
+        this.picture();
         this.video.requestVideoFrameCallback(next);
       };
       this.video.requestVideoFrameCallback(next);
-    } else {
-      (this.video as HTMLVideoElement).addEventListener('timeupdate', () => this.fresh());
+    } else (this.video as HTMLVideoElement).addEventListener('timeupdate', this.timeupdate);
+  }
+
+  private picture(): void {
+    this.fresh.picture(performance.now());
+    this.look();
+  }
+
+  private look(): void {
+    const now = performance.now();
+    const stale = this.fresh.stale(now);
+    if (stale > 0 && this.stale === 0) this.since = this.fresh.since(now, Date.now());
+    this.stale = stale;
+    this.shown = this.fresh.shown;
+    this.moving = this.fresh.moving;
+  }
+
+  /** Looks whether the way and this computer keep up with the main stream. */
+  private async measure(): Promise<void> {
+    if (this.quality !== 'main' || !subOf(this.camera) || this.view.wish !== 'auto') return;
+    const seen = this.video.getVideoPlaybackQuality();
+    const counted = this.connection ? await this.connection.counters() : { got: seen.totalVideoFrames - seen.droppedVideoFrames, lost: seen.droppedVideoFrames };
+    if (!counted || !this.strain.take(counted.got, counted.lost)) return;
+    this.resting = performance.now() + restMilliseconds;
+    this.ask();
+    this.again = setTimeout(() => this.ask(), restMilliseconds + 100);
+  }
+
+  init(mime: string, quality: 'main' | 'sub', age: number): void {
+    this.mime = mime;
+    this.quality = quality;
+    this.fresh.age = age;
+    this.waitForKey = true;
+    this.fits = playable(mime);
+    // Who asked for the smaller stream may get the larger one first.
+    if (this.fits || quality === 'sub' || !this.asked.includes('sub')) this.trouble = this.fits ? '' : unplayable(mime);
+    if (!this.fits) {
+      this.buffer?.close();
+      this.buffer = undefined;
     }
   }
 
-  private fresh(): void {
-    const now = performance.now();
-    if (this.shown) this.interval += (Math.min(now - this.lastPicture, 10_000) - this.interval) * 0.1;
-    this.lastPicture = now;
-    this.shown = true;
-    this.stale = 0;
-  }
-
-  init(mime: string): void {
-    this.mime = mime;
-    this.buffer?.close();
-    this.buffer = undefined;
-    this.waitForKey = true;
-    this.trouble = playable(mime) ? '' : unplayable(mime);
-  }
-
   bytes(kind: 'init' | 'key' | 'part', data: Uint8Array<ArrayBuffer>): void {
-    if (this.trouble || !this.mime) return;
+    if (!this.fits || !this.mime) return;
     if (kind === 'init') {
+      this.hold();
+      this.coming?.close();
+      this.connection?.close();
+      this.coming = this.connection = undefined;
       this.buffer?.close();
+      this.video.srcObject = null;
+      this.by = 'socket';
       this.buffer = new MediaBuffer(this.video, this.mime);
       this.waitForKey = true;
     } else if (kind === 'key') this.waitForKey = false;
@@ -97,11 +252,12 @@ export class LivePlayer implements Sink {
     this.buffer?.close();
     this.buffer = undefined;
     this.waitForKey = true;
-    this.onRestart?.();
+    clearTimeout(this.again);
+    this.again = setTimeout(() => {
+      this.asked = '';
+      this.ask();
+    }, 1000);
   }
-
-  /** Called where the subscription should be made anew. */
-  onRestart: (() => void) | undefined;
 
   /** Keeps the picture near the newest one. */
   private follow(buffer: MediaBuffer): void {
@@ -114,19 +270,16 @@ export class LivePlayer implements Sink {
     const behind = end - video.currentTime;
     if (video.currentTime < begin || behind > jumpBehind) video.currentTime = Math.max(begin, end - 0.12);
     else video.playbackRate = behind > hurryBehind ? 1.1 : 1;
-    if (video.paused && !document.hidden) void video.play().catch(() => undefined);
+    if (video.paused) this.play();
     const first = ranges.start(0);
     if (video.currentTime - first > 20 && buffer.pending === 0) buffer.remove(first, video.currentTime - 8).catch(() => undefined);
   }
 
-  private look(): void {
-    const since = performance.now() - (this.shown ? this.lastPicture : this.began);
-    this.stale = this.shown && since > Math.max(staleMilliseconds, 2.5 * this.interval) ? Math.floor(since / 1000) : 0;
-  }
-
-  state(phase: Phase, detail: string): void {
+  state({ phase, detail, age }: State): void {
     this.phase = phase;
     this.detail = detail;
+    this.fresh.age = age;
+    this.look();
   }
 
   error(detail: string): void {
@@ -139,10 +292,21 @@ export class LivePlayer implements Sink {
     else this.waitForKey = true;
   }
 
+  /** Whether sound would come by the way that is used. */
+  get audible(): boolean {
+    return this.by === 'socket' || carriesSound(this.sound);
+  }
+
   close(): void {
     this.closed = true;
-    clearInterval(this.timer);
-    this.end();
+    this.timers.forEach(clearInterval);
+    clearTimeout(this.again);
+    this.video.removeEventListener('timeupdate', this.timeupdate);
+    this.hold();
+    this.end?.();
+    this.coming?.close();
+    this.connection?.close();
     this.buffer?.close();
+    this.video.srcObject = null;
   }
 }

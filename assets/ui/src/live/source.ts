@@ -1,5 +1,7 @@
 /** Media Source Extensions, in whichever of its two shapes the browser has. iPhones have only the managed one. */
 
+import { m } from '../i18n/m';
+
 interface Managed {
   new (): MediaSource;
   isTypeSupported(type: string): boolean;
@@ -14,9 +16,9 @@ export function playable(mime: string): boolean {
 
 /** Says why a stream cannot be shown here. */
 export function unplayable(mime: string): string {
-  if (!Source) return 'This browser cannot play streams.';
-  if (/hvc1|hev1/.test(mime)) return 'The camera sends H.265, and this browser cannot show it. Switch the camera to H.264, or use Safari, Edge or Chrome on a device with an H.265 decoder.';
-  return `This browser cannot play ${mime}.`;
+  if (!Source) return m.live.noPlayer;
+  if (/hvc1|hev1/.test(mime)) return m.live.noH265;
+  return m.live.noCodec(mime);
 }
 
 /** A media source with one buffer, attached to a video element, whose appends queue up. */
