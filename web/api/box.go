@@ -22,7 +22,7 @@ type Health struct {
 	Alarms       []Alarm        `json:"alarms" nullable:"false"`
 	Cameras      map[string]int `json:"cameras" doc:"How many cameras are in each phase"`
 	ForecastDays *float64       `json:"forecast_days" doc:"Days of recording that fit at the present rate; null while unknown"`
-	Box          *Box           `json:"box" doc:"null for viewers"`
+	Box          *Box           `json:"box,omitempty" doc:"Left out for viewers"`
 }
 
 // Disk is the disk that holds the clips.

@@ -21,9 +21,9 @@ type Event struct {
 	Source   string         `json:"source"`
 	Labels   []string       `json:"labels" nullable:"false"`
 	Data     map[string]any `json:"data,omitempty"`
-	Reviewed *Review        `json:"reviewed" doc:"null while nobody has marked it as seen"`
+	Reviewed *Review        `json:"reviewed,omitempty" doc:"Left out while nobody has marked it as seen"`
 	Keep     bool           `json:"keep" doc:"Retention leaves it, and the clips around it, alone"`
-	Note     *Note          `json:"note"`
+	Note     *Note          `json:"note,omitempty"`
 }
 
 // Review is who has seen an event first.

@@ -14,7 +14,7 @@ import (
 type Storage struct {
 	Disk     Disk            `json:"disk"`
 	Hardware Hardware        `json:"hardware"`
-	Data     *Disk           `json:"data" doc:"The disk of index, logs and keys; null where it is the same"`
+	Data     *Disk           `json:"data,omitempty" doc:"The disk of index, logs and keys; left out where it is the same"`
 	Used     int64           `json:"used" doc:"Bytes of all recordings"`
 	Kept     int64           `json:"kept" doc:"Of these, what is kept for ever"`
 	Index    int64           `json:"index" doc:"Bytes of the database"`
@@ -23,7 +23,7 @@ type Storage struct {
 	PerDay   *int64          `json:"per_day" doc:"Bytes that a day of recording takes; null while unknown"`
 	Days     *float64        `json:"days" doc:"Days that fit; null while unknown"`
 	Cameras  []CameraStorage `json:"cameras" nullable:"false"`
-	Next     *Next           `json:"next" doc:"What retention takes next; null for nothing"`
+	Next     *Next           `json:"next,omitempty" doc:"What retention takes next; left out where nothing does"`
 }
 
 // Limits are the rules that all recordings are under, as far as they are in force.

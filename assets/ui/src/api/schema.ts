@@ -2538,9 +2538,9 @@ export interface components {
             keep: boolean;
             kind: string;
             labels: string[];
-            note: components["schemas"]["Note"];
-            /** @description null while nobody has marked it as seen */
-            reviewed: components["schemas"]["Review"];
+            note?: components["schemas"]["Note"];
+            /** @description Left out while nobody has marked it as seen */
+            reviewed?: components["schemas"]["Review"];
             source: string;
             /** Format: date-time */
             start: string;
@@ -2639,8 +2639,8 @@ export interface components {
         };
         Health: {
             alarms: components["schemas"]["Alarm"][];
-            /** @description null for viewers */
-            box: components["schemas"]["Box"];
+            /** @description Left out for viewers */
+            box?: components["schemas"]["Box"];
             /** @description How many cameras are in each phase */
             cameras: {
                 [key: string]: number;
@@ -3362,8 +3362,8 @@ export interface components {
         Storage: {
             backups: components["schemas"]["Backups"];
             cameras: components["schemas"]["CameraStorage"][];
-            /** @description The disk of index, logs and keys; null where it is the same */
-            data: components["schemas"]["Disk"];
+            /** @description The disk of index, logs and keys; left out where it is the same */
+            data?: components["schemas"]["Disk"];
             /**
              * Format: double
              * @description Days that fit; null while unknown
@@ -3381,8 +3381,8 @@ export interface components {
              * @description Of these, what is kept for ever
              */
             kept: number;
-            /** @description What retention takes next; null for nothing */
-            next: components["schemas"]["Next"];
+            /** @description What retention takes next; left out where nothing does */
+            next?: components["schemas"]["Next"];
             /**
              * Format: int64
              * @description Bytes that a day of recording takes; null while unknown
