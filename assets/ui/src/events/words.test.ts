@@ -1,0 +1,53 @@
+import { afterAll, expect, test } from 'vitest';
+import type { Event } from '../api/types';
+import { use } from '../i18n/m';
+import { explanation, groupOf, lasting, momentOf, sentence, timelineOf, toneOf } from './words';
+
+const event = (more: Partial<Event>): Event => ({
+  id: '01J', camera: '01C', kind: 'motion', start: '2026-11-24T10:00:00.000000Z', end: '2026-11-24T10:00:12.000000Z', source: 'onvif', labels: [], keep: false, ...more,
+});
+
+afterAll(() => use('en'));
+
+test('each kind has a plain sentence, in each language', async () => {
+  for (const [given, want] of [
+    [event({}), 'Motion at Yard'],
+    [event({ kind: 'camera.offline', labels: ['offline'], end: null }), 'Yard is away'],
+    [event({ kind: 'camera.offline', labels: ['offline'], end: '2026-11-24T11:05:00Z' }), 'Yard was away for 1 h 5 min'],
+    [event({ kind: 'camera.online' }), 'Yard is back'],
+    [event({ kind: 'camera.identity', labels: ['isolated', 'identity'] }), 'Cardea keeps away from Yard: its identity is in doubt'],
+    [event({ kind: 'camera.identity', labels: ['isolated', 'bitrate'] }), 'Cardea keeps away from Yard: it behaved unlike itself'],
+    [event({ kind: 'camera.anomaly', labels: ['bitrate'] }), 'Yard behaves unlike itself'],
+    [event({ kind: 'manual', data: { by: 'Ann' } }), 'Ann had Yard recorded'],
+    [event({ kind: 'manual' }), 'Yard was recorded on demand'],
+    [event({ kind: 'storage', camera: null, labels: ['disk-kept'] }), 'What is kept for ever leaves too little room for new recordings'],
+    [event({ kind: 'system', camera: null, labels: ['clock'] }), 'The clock of the box was wrong, or was set'],
+    [event({ kind: 'system', camera: null, labels: ['of tomorrow'] }), 'Something happened to the box'],
+    [event({ kind: 'doorbell' }), 'doorbell: Yard'],
+  ] as const) {
+    expect(sentence(given, 'Yard')).toBe(want);
+  }
+  for (const language of ['de', 'fr', 'es'] as const) {
+    await use(language);
+    for (const kind of ['motion', 'camera.offline', 'camera.online', 'camera.identity', 'camera.anomaly', 'manual']) expect(sentence(event({ kind }), 'Yard')).toContain('Yard');
+  }
+  await use('en');
+});
+
+test('what else there is to say', () => {
+  expect(explanation(event({ kind: 'camera.offline', labels: ['refused'] }))).toEqual({ text: 'It refused the connection, or was refused.', english: false });
+  expect(explanation(event({ kind: 'system', labels: ['backup'], data: { detail: 'No space.' } }))).toEqual({ text: 'No space.', english: true });
+  expect(explanation(event({}))).toBeUndefined();
+  expect(lasting(event({}))).toBe('12 s');
+  expect(lasting(event({ end: null }))).toBe('goes on');
+  expect(lasting(event({ kind: 'camera.offline' }))).toBe('');
+  expect(toneOf(event({ kind: 'camera.offline', end: null }))).toBe('danger');
+  expect(groupOf(event({ kind: 'camera.online' }))).toBe('away');
+  expect(groupOf(event({ kind: 'doorbell' }))).toBeUndefined();
+});
+
+test('a camera that went is shown as it was before', () => {
+  expect(momentOf(event({ kind: 'camera.offline' }))).toBe(Date.parse('2026-11-24T09:59:52Z'));
+  expect(timelineOf(event({}))).toBe('/timeline?camera=01C&at=2026-11-24T10%3A00%3A01.000Z');
+  expect(timelineOf(event({ camera: null }))).toBeUndefined();
+});
