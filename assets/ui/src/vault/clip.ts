@@ -69,7 +69,7 @@ export class Clip {
       // Asked for at the same time as the header: one round trip for a seek into a clip not seen before.
       const start = layout.start + begin * sealedChunkBytes;
       [sealed] = await Promise.all([this.fetcher(this.info.id, start, span.end, signal).then((r) => r.bytes), head]);
-      if (sealed.length < span.end - start) throw new SealError('The recording is shorter than the index says.');
+      if (sealed.length < span.end - start) throw new SealError('short');
     }
     const { cipher, first } = await head;
     if (span.last >= begin && begin === 0 && span.last === 0) sealed = first.subarray(0, span.end - layout.start);
@@ -93,7 +93,7 @@ export class Clip {
     // Not aborted with the read that asks first: others may wait for it.
     const { bytes } = await this.fetcher(this.info.id, 0, Math.min(want, this.info.bytes), new AbortController().signal);
     const head = splitHeader(bytes);
-    if (!head || head.payload !== this.info.headerBytes) throw new SealError('The recording does not start as the index says.');
+    if (!head || head.payload !== this.info.headerBytes) throw new SealError('changed');
     const fileKey = await this.unseal(this.info.vault, head.header);
     const key = payloadKey(fileKey, head.nonce);
     const cipher = await chunkCipher(key);

@@ -177,9 +177,9 @@ class Keys {
   }
 
   private async bringPersonal(passphrase: string): Promise<void> {
-    const { recipient, wrapped } = await this.makePersonal(passphrase);
+    const { recipient, wrapped } = await this.ask('personal', { passphrase });
     const stored = await put('/api/account/key', { body: { recipient, wrapped: toBase64(wrapped) } });
-    if (!stored.ok) this.personal = false;
+    this.personal = stored.ok;
   }
 
   /** Makes a person's own key and keeps it unlocked. */

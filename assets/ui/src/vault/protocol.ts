@@ -64,10 +64,6 @@ export interface Protocol {
   sealNote: { in: { text: string; recipient: string }; out: { sealed: Uint8Array } };
   /** The words of a note that was sealed to an unlocked vault. */
   openNote: { in: { vault: string; sealed: Uint8Array }; out: { text: string } };
-  /** Seals a note to a vault, which need not be open. */
-  sealNote: { in: { text: string; recipient: string }; out: { sealed: Uint8Array } };
-  /** The words of a note that was sealed to an unlocked vault. */
-  openNote: { in: { vault: string; sealed: Uint8Array }; out: { text: string } };
   /** The file keys of clips, sealed under a fresh key that goes behind the # of a link. */
   share: { in: { clips: ClipInfo[] }; out: { key: string; sealed: Uint8Array } };
   /** Opens what `share` gave, for a guest with a permission of the box to read. */

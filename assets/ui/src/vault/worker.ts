@@ -9,6 +9,8 @@ import type { Problem } from '../api/client';
 import { Clip, type ClipInfo } from './clip';
 import { forgetDevice, openForDevice, sealForDevice } from './device';
 import { createIdentity, findIdentity, openSealed, recipientOf, sealTo, unwrap, wrap } from './identity';
+import { openWithPasskey, sealForPasskey } from './passkey';
+import { openText, sealText } from './notes';
 import type { Failure, Input, Operation, Output, Request, Response } from './protocol';
 import { openKeys, sealKeys } from './sharekeys';
 import { SealError, splitHeader } from './stream';
@@ -29,6 +31,8 @@ class ProblemError extends Error {
 
 let pending: { identity: string; recipient: string } | undefined;
 const identities = new Map<string, string>();
+/** The person's own key, which opens what owners granted to it. */
+let personal: string | undefined;
 const clips = new Map<string, Clip>();
 const running = new Map<number, AbortController>();
 let idle: ReturnType<typeof setTimeout> | undefined;
@@ -39,11 +43,11 @@ function send(message: Response, transfer: Transferable[] = []): void {
 
 function touch(): void {
   clearTimeout(idle);
-  if (identities.size > 0) idle = setTimeout(lock, idleMilliseconds);
+  if (identities.size > 0 || personal) idle = setTimeout(lock, idleMilliseconds);
 }
 
 function lock(): void {
-  pending = undefined;
+  pending = personal = undefined;
   identities.clear();
   clips.clear();
   for (const job of running.values()) job.abort();
@@ -58,8 +62,14 @@ async function unseal(vault: string, header: Uint8Array): Promise<Uint8Array> {
   try {
     return await age.decryptHeader(header);
   } catch {
-    throw new SealError('This recording was sealed for another vault.');
+    throw new SealError('other-vault');
   }
+}
+
+/** The page has the words for a problem without any. */
+async function problemOf(response: globalThis.Response): Promise<ProblemError> {
+  const body = (await response.json().catch(() => ({}))) as Partial<Problem>;
+  return new ProblemError({ title: '', detail: '', ...body, status: response.status });
 }
 
 function fetchRange(id: string, begin: number, end: number, signal: AbortSignal): Promise<{ bytes: Uint8Array; size: number }> {
@@ -69,9 +79,7 @@ function fetchRange(id: string, begin: number, end: number, signal: AbortSignal)
 async function fetchFrom(path: string, headers: Record<string, string>, begin: number, end: number, signal: AbortSignal): Promise<{ bytes: Uint8Array; size: number }> {
   const response = await fetch(path, { headers: { ...headers, Range: `bytes=${begin}-${end - 1}` }, signal });
   if (!response.ok) {
-    const fallback = { title: 'The recording could not be read', detail: `The box answered ${response.status}.` };
-    const body = (await response.json().catch(() => fallback)) as Partial<Problem>;
-    throw new ProblemError({ ...fallback, ...body, status: response.status });
+    throw await problemOf(response);
   }
   let bytes = new Uint8Array(await response.arrayBuffer());
   // A server or proxy may answer a range with everything.
@@ -102,8 +110,10 @@ function clipOf(info: ClipInfo): Clip {
   return clip;
 }
 
-async function accept(vault: string, recipient: string, identity: string | undefined): Promise<{ opened: boolean }> {
+/** Takes an identity that fits the recipient. Not where all was locked since it was asked for. */
+async function accept(vault: string, recipient: string, identity: string | undefined, signal: AbortSignal): Promise<{ opened: boolean }> {
   if (!identity || (await recipientOf(identity)) !== recipient) return { opened: false };
+  signal.throwIfAborted();
   identities.set(vault, identity);
   touch();
   return { opened: true };
@@ -161,17 +171,17 @@ const operations: { [K in Operation]: (input: Input<K>, signal: AbortSignal) => 
     const identity = findIdentity(text);
     return { found: identity !== undefined, match: identity !== undefined && (await recipientOf(identity)) === recipient };
   },
-  async unlock({ vault, recipient, wrapped, passphrase }) {
-    return accept(vault, recipient, await unwrap(wrapped, passphrase));
+  async unlock({ vault, recipient, wrapped, passphrase }, signal) {
+    return accept(vault, recipient, await unwrap(wrapped, passphrase), signal);
   },
-  async unlockKit({ vault, recipient, text }) {
-    return accept(vault, recipient, findIdentity(text));
+  async unlockKit({ vault, recipient, text }, signal) {
+    return accept(vault, recipient, findIdentity(text), signal);
   },
   async remember({ vault }) {
     return { wrapped: await sealForDevice(vault, held(vault)) };
   },
-  async unlockDevice({ vault, recipient, wrapped }) {
-    return accept(vault, recipient, await openForDevice(vault, wrapped));
+  async unlockDevice({ vault, recipient, wrapped }, signal) {
+    return accept(vault, recipient, await openForDevice(vault, wrapped), signal);
   },
   async forget({ vault }) {
     await forgetDevice(vault);
@@ -196,7 +206,20 @@ const operations: { [K in Operation]: (input: Input<K>, signal: AbortSignal) => 
   },
   async personal({ passphrase }) {
     const { identity, recipient } = await createIdentity('hybrid');
-    return { recipient, wrapped: await wrap(identity, passphrase) };
+    const wrapped = await wrap(identity, passphrase);
+    personal = identity;
+    touch();
+    return { recipient, wrapped };
+  },
+  async unlockPersonal({ wrapped, passphrase }, signal) {
+    const identity = await unwrap(wrapped, passphrase);
+    signal.throwIfAborted();
+    if (identity) personal = identity;
+    touch();
+    return { opened: identity !== undefined };
+  },
+  async ownRecipient() {
+    return { recipient: personal && (await recipientOf(personal)) };
   },
   async sealTo({ vault, recipient }) {
     return { wrapped: await sealTo(held(vault), recipient) };
@@ -204,9 +227,47 @@ const operations: { [K in Operation]: (input: Input<K>, signal: AbortSignal) => 
   async sealNewTo({ recipient }) {
     return { wrapped: await sealTo(made().identity, recipient) };
   },
-  async unlockSealed({ vault, recipient, key, wrapped, passphrase }) {
-    const personal = await unwrap(key, passphrase);
-    return accept(vault, recipient, personal && (await openSealed(wrapped, personal)));
+  async unlockSealed({ vault, recipient, wrapped }, signal) {
+    return accept(vault, recipient, personal && (await openSealed(wrapped, personal)), signal);
+  },
+  async sealForPasskey({ secret }) {
+    const vaults = await Promise.all([...identities].map(async ([vault, identity]) => ({ vault, wrapped: await sealForPasskey(secret, { vault }, identity) })));
+    const own = personal === undefined ? undefined : await sealForPasskey(secret, 'personal', personal);
+    secret.fill(0);
+    return { vaults, personal: own };
+  },
+  async unlockPasskey({ secret, vaults, personal: own }, signal) {
+    const key = own && (await openWithPasskey(secret, 'personal', own));
+    signal.throwIfAborted();
+    personal = key ?? personal;
+    const opened: string[] = [];
+    for (const { vault, recipient, wrapped, sealed } of vaults) {
+      const found = [
+        ...(await Promise.all(wrapped.map((w) => openWithPasskey(secret, { vault }, w)))),
+        ...(await Promise.all(personal ? sealed.map((w) => openSealed(w, personal ?? '')) : [])),
+      ];
+      for (const identity of found) {
+        if (!(await accept(vault, recipient, identity, signal)).opened) continue;
+        opened.push(vault);
+        break;
+      }
+    }
+    secret.fill(0);
+    touch();
+    return { opened };
+  },
+  async reveal({ vault }) {
+    const body = JSON.stringify({ identity: held(vault) });
+    const response = await fetch(`/api/vaults/${vault}/open`, { method: 'POST', headers: { 'Content-Type': 'application/json', Accept: 'application/json' }, body });
+    if (!response.ok) throw await problemOf(response);
+    return {};
+  },
+  async sealNote({ text, recipient }) {
+    return { sealed: await sealText(text, recipient) };
+  },
+  async openNote({ vault, sealed }) {
+    touch();
+    return { text: await openText(sealed, held(vault)) };
   },
   async share({ clips: infos }, signal) {
     touch();
@@ -214,7 +275,7 @@ const operations: { [K in Operation]: (input: Input<K>, signal: AbortSignal) => 
     for (const info of infos) {
       const { bytes } = await fetchRange(info.id, 0, info.headerBytes, signal);
       const head = splitHeader(bytes);
-      if (!head) throw new SealError('The recording does not start as the index says.');
+      if (!head) throw new SealError('changed');
       fileKeys.set(info.id, await unseal(info.vault, head.header));
     }
     return sealKeys(fileKeys);
@@ -234,12 +295,10 @@ const operations: { [K in Operation]: (input: Input<K>, signal: AbortSignal) => 
 function failure(error: unknown): Failure {
   if (error instanceof DOMException && error.name === 'AbortError') return { kind: 'aborted' };
   if (error instanceof LockedError) return { kind: 'locked' };
-  if (error instanceof SealError) return { kind: 'sealed', message: error.message };
+  if (error instanceof SealError) return { kind: 'sealed', fault: error.fault };
   if (error instanceof ProblemError) return { kind: 'problem', problem: error.problem };
   // fetch tells nothing more than this when there is no way to the box.
-  if (error instanceof TypeError) {
-    return { kind: 'problem', problem: { status: 0, title: 'No connection', detail: 'The box cannot be reached. Is it on, and are you on its network?' } };
-  }
+  if (error instanceof TypeError) return { kind: 'problem', problem: { status: 0, title: '', detail: '' } };
   return { kind: 'internal', message: error instanceof Error ? error.message : String(error) };
 }
 
