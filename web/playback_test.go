@@ -22,7 +22,7 @@ import (
 )
 
 // withCamera makes an owner with a vault through the console, signs in, and adds a virtual camera.
-func (f *fixture) withCamera() (cookie string, camera api.Camera, identity *vault.Identity) {
+func (f *fixture) withCamera(edit ...func(*agent.Config)) (cookie string, camera api.Camera, identity *vault.Identity) {
 	f.t.Helper()
 	ctx := context.Background()
 	// Made beforehand, because wrapping by passphrase is slow on purpose.
@@ -44,7 +44,11 @@ func (f *fixture) withCamera() (cookie string, camera api.Camera, identity *vaul
 
 	source, err := agent.NewPattern(agent.PatternConfig{Config: pattern.Config{Width: 320, Height: 240, FPS: 10, GOP: time.Second, Name: "test", BitRate: 2_000_000}, Beep: true})
 	check(f.t, err)
-	a, err := agent.Open(agent.Config{Streams: []agent.Stream{{Path: "cam", Source: source}}})
+	config := agent.Config{Streams: []agent.Stream{{Path: "cam", Source: source}}}
+	for _, e := range edit {
+		e(&config)
+	}
+	a, err := agent.Open(config)
 	check(f.t, err)
 	run, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)

@@ -107,6 +107,8 @@ func (s *Server) routes() []route {
 		{get, "/api/evidence/{id}", caller.Member, "Fetch it", person(linked(raw(ok, "application/zip", p.EvidenceFile)))},
 		{post, "/api/exports", caller.Member, "Record that recordings are about to be saved as a video", person(stepUp(call(none, a.Export)))},
 		{get, "/api/storage", caller.Member, "What recordings take, how long that goes on, and how the disk is", call(ok, a.Storage)},
+		{post, "/api/live/{camera}/talk", caller.Member, "Talk through a camera with a loudspeaker: an offer, answered (WHIP)", media(raw(created, "application/sdp", p.Talk))},
+		{del, "/api/live/{camera}/talk/{session}", caller.Member, "End it", media(raw(none, jsonType, p.EndPeer))},
 		{get, "/api/settings", caller.Member, "The rules of the house", call(ok, a.Settings)},
 
 		// Owners.

@@ -6,12 +6,15 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/pion/interceptor"
 	pion "github.com/pion/webrtc/v4"
+	samples "github.com/pion/webrtc/v4/pkg/media"
 
+	"cardea/camera/agent"
 	"cardea/camera/agent/pattern"
 )
 
@@ -33,14 +36,14 @@ func (v *viewer) seen() (n int, newest uint64) {
 // offer makes a browser and what it offers.
 func (f *fixture) offer() (*viewer, string) {
 	f.t.Helper()
-	var media pion.MediaEngine
-	check(f.t, media.RegisterDefaultCodecs())
+	var codecs pion.MediaEngine
+	check(f.t, codecs.RegisterDefaultCodecs())
 	var chain interceptor.Registry
-	check(f.t, pion.RegisterDefaultInterceptors(&media, &chain))
+	check(f.t, pion.RegisterDefaultInterceptors(&codecs, &chain))
 	var e pion.SettingEngine
 	e.SetIncludeLoopbackCandidate(true)
 	e.SetInterfaceFilter(func(name string) bool { return name == "lo" })
-	pc, err := pion.NewAPI(pion.WithMediaEngine(&media), pion.WithSettingEngine(e), pion.WithInterceptorRegistry(&chain)).NewPeerConnection(pion.Configuration{})
+	pc, err := pion.NewAPI(pion.WithMediaEngine(&codecs), pion.WithSettingEngine(e), pion.WithInterceptorRegistry(&chain)).NewPeerConnection(pion.Configuration{})
 	check(f.t, err)
 	f.t.Cleanup(func() { check(f.t, pc.GracefulClose()) })
 	v := &viewer{pc: pc, numbers: map[uint64]bool{}}
@@ -160,4 +163,53 @@ func TestWHEPBounds(t *testing.T) {
 	if time.Since(began) < 10*time.Second { // else those that nobody took up have ended
 		t.Error("twenty connections were given")
 	}
+}
+
+// TestTalk: a voice reaches the loudspeaker of a camera, and only there where somebody may speak.
+func TestTalk(t *testing.T) {
+	f := newFixture(t)
+	var heard atomic.Int64
+	cookie, camera, _ := f.withCamera(func(c *agent.Config) {
+		c.OnTalk = func(_ string, payload []byte) { heard.Add(int64(len(payload))) }
+	})
+	eventually(t, "a camera with a loudspeaker", func() bool {
+		f.send("GET", "/api/cameras/"+camera.ID, cookie, nil).json(t, &camera)
+		return camera.Controls.Talk
+	})
+	pc, err := pion.NewPeerConnection(pion.Configuration{})
+	check(t, err)
+	defer pc.GracefulClose()
+	voice, err := pion.NewTrackLocalStaticSample(pion.RTPCodecCapability{MimeType: pion.MimeTypePCMU, ClockRate: 8000}, "audio", "voice")
+	check(t, err)
+	_, err = pc.AddTransceiverFromTrack(voice, pion.RTPTransceiverInit{Direction: pion.RTPTransceiverDirectionSendonly})
+	check(t, err)
+	offer, err := pc.CreateOffer(nil)
+	check(t, err)
+	gathered := pion.GatheringCompletePromise(pc)
+	check(t, pc.SetLocalDescription(offer))
+	<-gathered
+	speak := func(cookie string) reply {
+		return f.send("POST", "/api/live/"+camera.ID+"/talk", cookie, nil, func(r *http.Request) {
+			r.Body = io.NopCloser(strings.NewReader(pc.LocalDescription().SDP))
+			r.ContentLength = int64(len(pc.LocalDescription().SDP))
+			r.Header.Set("Content-Type", "application/sdp")
+		})
+	}
+	got := speak(cookie)
+	if got.status != 201 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	speak(cookie).detail(t, 409) // one at a time
+	check(t, pc.SetRemoteDescription(pion.SessionDescription{Type: pion.SDPTypeAnswer, SDP: string(got.body)}))
+	eventually(t, "the voice at the camera", func() bool {
+		check(t, voice.WriteSample(samples.Sample{Data: bytes.Repeat([]byte{0xff}, 160), Duration: 20 * time.Millisecond}))
+		return heard.Load() >= 10*160
+	})
+	if end := f.send("DELETE", got.header.Get("Location"), cookie, nil); end.status != 204 {
+		t.Errorf("end: %d %s", end.status, end.body)
+	}
+	eventually(t, "that others can speak", func() bool {
+		again := speak(cookie)
+		return again.status == 201
+	})
 }

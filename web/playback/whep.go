@@ -123,7 +123,7 @@ func cannot(err error) error {
 	return store.Errorf(store.Conflict, "%s; use the live socket", err)
 }
 
-// EndPeer answers DELETE of what WHEP made.
+// EndPeer answers DELETE of what WHEP and Talk made.
 func (p *Playback) EndPeer(c *fiber.Ctx) error {
 	own := p.peers.find(c.Path())
 	if own == nil || own.who.Device != caller.From(c.UserContext()).Device {

@@ -18,9 +18,7 @@ export const still: Direction = { pan: 0, tilt: 0, zoom: 0 };
 /** How long the camera moves without being told again. */
 const moment = 1000;
 
-const route = '/api/cameras/{id}/ptz' as '/api/cameras/{id}';
-
-export const abilities = (camera: string): Promise<Outcome<Abilities>> => get(route, { path: { id: camera } }) as Promise<Outcome<unknown>> as Promise<Outcome<Abilities>>;
+export const abilities = (camera: string): Promise<Outcome<Abilities>> => get('/api/cameras/{id}/ptz', { path: { id: camera } });
 
 /** One camera that is being moved by one person. */
 export class Mover {
@@ -34,7 +32,7 @@ export class Mover {
 
   private send(body: { move?: Direction; ms?: number; stop?: boolean; preset?: string; home?: boolean }): void {
     this.sending = this.sending.then(async () => {
-      const outcome = await post(route as string as '/api/cameras/{id}/record', { path: { id: this.camera }, body: body as { seconds: number } });
+      const outcome = await post('/api/cameras/{id}/ptz', { path: { id: this.camera }, body });
       if (!outcome.ok) this.onfail(outcome);
     });
   }
