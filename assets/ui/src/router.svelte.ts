@@ -5,6 +5,7 @@ class Router {
   query = $state(new URLSearchParams(location.search));
 
   constructor() {
+    this.land();
     addEventListener('popstate', () => this.read());
     // Links inside the app change the screen without loading the page again.
     addEventListener('click', (event) => {
@@ -14,7 +15,7 @@ class Router {
       if (link.hash && link.pathname === location.pathname) return;
       if (link.dataset.native !== undefined) return;
       event.preventDefault();
-      this.go(link.pathname + link.search);
+      this.go(link.pathname + link.search + link.hash);
     });
   }
 
@@ -28,6 +29,20 @@ class Router {
     else history.pushState(null, '', to);
     this.read();
     scrollTo(0, 0);
+    this.land();
+  }
+
+  /** Goes to what the # names, which may come a moment after its screen. Secrets stand behind a # too, but on other paths. */
+  private land(tries = 40): void {
+    const id = location.hash.slice(1);
+    if (!/^[\w-]{2,40}$/.test(id)) return;
+    const target = document.getElementById(id);
+    if (!target) {
+      if (tries > 1) setTimeout(() => this.land(tries - 1), 50);
+      return;
+    }
+    target.scrollIntoView({ block: 'center' });
+    target.focus({ preventScroll: true });
   }
 }
 

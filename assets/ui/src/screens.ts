@@ -7,6 +7,11 @@ type Load = () => Promise<{ default: Component }>;
 
 const screens: Record<string, { load: Load; for?: Role[] }> = {
   '/timeline': { load: () => import('./timeline/Timeline.svelte') },
+  '/events': { load: () => import('./events/Events.svelte') },
+  '/safety': { load: () => import('./safety/Safety.svelte'), for: ['owner'] },
+  '/health': { load: () => import('./health/Health.svelte') },
+  '/storage': { load: () => import('./storage/Storage.svelte'), for: ['owner', 'member'] },
+  '/more': { load: () => import('./More.svelte') },
   '/cameras': { load: () => import('./cameras/Cameras.svelte') },
   '/log': { load: () => import('./log/Log.svelte'), for: ['owner'] },
   '/people': { load: () => import('./people/People.svelte'), for: ['owner'] },
