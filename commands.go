@@ -172,6 +172,7 @@ type camerasAdd struct {
 	Name         string `help:"What people call it." required:""`
 	URL          string `arg:"" help:"rtsp:// or rtsps:// address of a stream, or http://, https:// or just the host of an ONVIF camera. A password in it is stored encrypted, but may stay in the shell's history: see --password-file."`
 	Fingerprint  string `help:"SHA-256 of the camera's public key (SPKI), hex or base64, to trust from now on." placeholder:"F"`
+	Sub          string `help:"Address of a smaller stream of the same camera, for grids and previews; no password in it." placeholder:"URL"`
 	User         string `help:"User name at the camera." placeholder:"U"`
 	PasswordFile string `help:"File with the password at the camera." env:"CARDEA_CAMERA_PASSWORD_FILE" placeholder:"FILE"`
 	Transport    string `help:"auto, tcp or udp." enum:"auto,tcp,udp" default:"auto"`
@@ -212,7 +213,7 @@ func (c *camerasAdd) Run(e *env) error {
 		}
 		var added api.Camera
 		err := client.Do(e.ctx, "POST", "/api/cameras", map[string]any{
-			"name": c.Name, "url": address, "fingerprint": c.Fingerprint, "transport": c.Transport, "mode": c.Mode,
+			"name": c.Name, "url": address, "fingerprint": c.Fingerprint, "transport": c.Transport, "mode": c.Mode, "sub_url": c.Sub,
 		}, &added)
 		if err != nil {
 			return err

@@ -31,6 +31,7 @@ func run() error {
 	tls := flag.Bool("tls", false, "over RTSPS (Cardea pins the camera's key; ffmpeg verifies nothing)")
 	only := flag.String("only", "", "cardea or ffmpeg: measure just that one")
 	paired := flag.Bool("paired", false, "Cardea with paired cameras (mutual TLS) beside Cardea with plain ones, in place of ffmpeg")
+	sub := flag.Bool("sub", false, "Cardea with previews of sub-streams beside Cardea without, in place of ffmpeg")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -53,7 +54,13 @@ func run() error {
 				}
 				continue
 			}
-			source, err := serveCopies(ctx, clip, n, *tls)
+			if *sub {
+				if err := comparePreviews(ctx, table, clip, n, *tls, *window); err != nil {
+					return err
+				}
+				continue
+			}
+			source, err := serveCopies(ctx, clip, "", n, *tls)
 			if err != nil {
 				return err
 			}
@@ -65,6 +72,49 @@ func run() error {
 		}
 	}
 	return table.Flush()
+}
+
+// comparePreviews measures Cardea without and with previews of a sub-stream.
+func comparePreviews(ctx context.Context, table *tabwriter.Writer, clip string, n int, tls bool, window time.Duration) error {
+	small, err := smallMaterial(ctx, clip)
+	if err != nil {
+		return err
+	}
+	source, err := serveCopies(ctx, clip, small, n, tls)
+	if err != nil {
+		return err
+	}
+	defer source.close()
+	subs := source.subs
+	source.subs = nil
+	without, err := recordCardea(ctx, source, window)
+	if err != nil {
+		return fmt.Errorf("without previews: %w", err)
+	}
+	without.print(table, n, "cardea", 0)
+	source.subs = subs
+	with, err := recordCardea(ctx, source, window)
+	if err != nil {
+		return fmt.Errorf("with previews: %w", err)
+	}
+	with.print(table, n, "cardea with previews", without.perGB())
+	return table.Flush()
+}
+
+// smallMaterial makes the same clip as a sub-stream has it: 640 × 360 at 15 pictures a second and about 500 kbit/s, with a key frame every
+// two seconds.
+func smallMaterial(ctx context.Context, clip string) (string, error) {
+	path := filepath.Join("build", "bench", "360p-500kbit.mp4")
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	cmd := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-y", "-i", clip, "-vf", "scale=640:360,fps=15", "-pix_fmt", "yuv420p",
+		"-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "30", "-sc_threshold", "0", "-b:v", "500k", "-maxrate", "500k",
+		"-bufsize", "500k", "-c:a", "copy", path+".part.mp4")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("make the small test video: %w: %s", err, out)
+	}
+	return path, os.Rename(path+".part.mp4", path)
 }
 
 // compare measures ffmpeg, then Cardea, on the same source, and prints a row for each.

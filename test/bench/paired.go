@@ -26,7 +26,7 @@ func comparePaired(ctx context.Context, table *tabwriter.Writer, clip string, n 
 		open func(context.Context, string, int) (*source, error)
 	}{
 		{"cardea, plain RTSP", func(ctx context.Context, clip string, n int) (*source, error) {
-			return serveCopies(ctx, clip, n, false)
+			return serveCopies(ctx, clip, "", n, false)
 		}},
 		{"cardea, paired", servePaired},
 	} {

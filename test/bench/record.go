@@ -65,6 +65,9 @@ func recordCardea(ctx context.Context, source *source, window time.Duration) (re
 		if source.codes != nil {
 			args = []string{"cameras", "pair", url, "--code", <-source.codes[i]}
 		}
+		if source.subs != nil {
+			args = append(args, "--sub", source.subs[i])
+		}
 		if source.fingerprint != "" {
 			args = append(args, "--fingerprint", source.fingerprint)
 		}

@@ -22,6 +22,7 @@ import (
 // source is a number of cameras that play the same clip, each on its own and not in step with the others.
 type source struct {
 	urls        []string
+	subs        []string // of their sub-streams; none where there are none
 	fps         int
 	fingerprint string // hex SHA-256 of the server's SPKI; "" without TLS
 	// codes are the activation codes of paired cameras, whose urls are host:port; nil for others.
@@ -32,7 +33,8 @@ type source struct {
 }
 
 // serveCopies starts n cameras in this process, whose own cost is not measured.
-func serveCopies(ctx context.Context, clip string, n int, useTLS bool) (*source, error) {
+// small, when not "", is the clip of their sub-streams.
+func serveCopies(ctx context.Context, clip, small string, n int, useTLS bool) (*source, error) {
 	s := &source{fps: 25, stopped: make(chan error, 1)}
 	config := agent.Config{}
 	for i := range n {
@@ -41,6 +43,16 @@ func serveCopies(ctx context.Context, clip string, n int, useTLS bool) (*source,
 			return nil, err
 		}
 		config.Streams = append(config.Streams, agent.Stream{Path: strconv.Itoa(i), Source: &late{clip, time.Duration(i) * 2 * time.Second / time.Duration(n)}})
+	}
+	for i := range n {
+		if small == "" {
+			break
+		}
+		clip, err := agent.OpenSource(small)
+		if err != nil {
+			return nil, err
+		}
+		config.Streams = append(config.Streams, agent.Stream{Path: strconv.Itoa(i) + "-sub", Source: &late{clip, time.Duration(i) * 2 * time.Second / time.Duration(n)}})
 	}
 	if useTLS {
 		certificate, spki, err := throwAway()
@@ -54,8 +66,11 @@ func serveCopies(ctx context.Context, clip string, n int, useTLS bool) (*source,
 	if err != nil {
 		return nil, err
 	}
-	for _, stream := range config.Streams {
-		s.urls = append(s.urls, cameras.URL(stream.Path))
+	for i := range n {
+		s.urls = append(s.urls, cameras.URL(strconv.Itoa(i)))
+		if small != "" {
+			s.subs = append(s.subs, cameras.URL(strconv.Itoa(i)+"-sub"))
+		}
 	}
 	ctx, s.cancel = context.WithCancel(ctx)
 	go func() { s.stopped <- cameras.Run(ctx) }()
