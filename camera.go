@@ -33,7 +33,7 @@ const revokedCamera = "Revoked: somebody has taken this camera out of service at
 const sourceWithin = 30 * time.Second
 
 type cameraCommand struct {
-	Source      string `help:"Where the pictures come from: test:, a media file, rtsp(s)://… (an old camera), libcamera:." default:"test:" env:"CARDEA_SOURCE" placeholder:"URI"`
+	Source      string `help:"Where the pictures come from: test:, a media file, rtsp(s)://… (an old camera), libcamera:, v4l2:/dev/video0." default:"test:" env:"CARDEA_SOURCE" placeholder:"URI"`
 	Listen      string `help:"Address to listen on." default:":8322" env:"CARDEA_LISTEN" placeholder:"ADDR"`
 	Name        string `help:"What the camera calls itself (default: the host name)." env:"CARDEA_NAME" placeholder:"NAME"`
 	Fingerprint string `help:"SHA-256 of the public key (SPKI) of an old camera at rtsps://, in hex." placeholder:"F"`

@@ -328,7 +328,7 @@ func TestBridgeChange(t *testing.T) {
 }
 
 func TestConnect(t *testing.T) {
-	for _, bad := range []string{"", "nothing", "http://x/y", "v4l2:/dev/video0", "rtsp://"} {
+	for _, bad := range []string{"", "nothing", "http://x/y", "v4l2:/dev/null", "rtsp://"} {
 		if _, err := Connect(t.Context(), bad, nil, nil); err == nil {
 			t.Errorf("%q is a source", bad)
 		}
