@@ -135,6 +135,7 @@ type camerasCommand struct {
 	Discover camerasDiscover `cmd:"" help:"Listen for three seconds and list what may be a camera. Nothing found is believed."`
 	Add      camerasAdd      `cmd:"" help:"Add a camera by its address. It is tried first; nothing is stored when it does not work."`
 	Pair     camerasPair     `cmd:"" help:"Pair with a camera agent by the code that it shows."`
+	Enrol    camerasEnrol    `cmd:"" help:"Give an ONVIF camera a certificate of this NVR's, and have it refuse whoever has none."`
 	Revoke   camerasRevoke   `cmd:"" help:"Take a paired camera's certificate back for good."`
 	Accept   camerasAccept   `cmd:"" help:"Decide that an isolated camera may be connected again."`
 	Remove   camerasRemove   `cmd:"" help:"Remove a camera; its clips stay until they are due."`

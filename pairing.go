@@ -36,6 +36,20 @@ func (c *camerasPair) Run(e *env) error {
 	})
 }
 
+type camerasEnrol struct {
+	ID string `arg:"" help:"ID or name of a camera that was added by its ONVIF address."`
+}
+
+func (c *camerasEnrol) Run(e *env) error {
+	return e.with(false, func(client *console.Client) error {
+		id, err := cameraID(e, client, c.ID)
+		if err != nil {
+			return err
+		}
+		return client.Do(e.ctx, "POST", "/api/cameras/"+id+"/enrol", nil, nil)
+	})
+}
+
 type camerasRevoke struct {
 	ID string `arg:"" help:"ID or name of a paired camera."`
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"cardea/auth/ca"
 	"cardea/camera/agent"
 	"cardea/camera/agent/pattern"
 	"cardea/camera/onvif/sim"
@@ -21,9 +22,14 @@ const (
 	onvifPassword = "c0rrect/horse@battery"
 )
 
-// onvifCamera is a simulated camera of a kind, with two real streams behind it. Its clock is an hour off, as after a change to summer time.
-func onvifCamera(t *testing.T, kind sim.Kind) *sim.Device {
+// onvifCamera is a simulated camera of a kind, with two real streams behind it. Its clock is an hour off, as after a change to summer time,
+// unless edit says otherwise.
+func onvifCamera(t *testing.T, kind sim.Kind, edit ...func(*sim.Config)) *sim.Device {
 	t.Helper()
+	keys, err := sim.NewKeystore(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var served []agent.Stream
 	for _, s := range []struct {
 		path          string
@@ -48,13 +54,17 @@ func onvifCamera(t *testing.T, kind sim.Kind) *sim.Device {
 			t.Errorf("the camera's streams: %v", err)
 		}
 	})
-	d, err := sim.Open(sim.Config{
-		Kind: kind, User: onvifUser, Password: onvifPassword, Clock: time.Hour,
+	cfg := sim.Config{
+		Kind: kind, User: onvifUser, Password: onvifPassword, Clock: time.Hour, Keystore: keys,
 		Streams: []sim.Stream{
 			{Token: "p_sub", Name: "sub", Codec: "H264", Width: 320, Height: 180, URL: a.URL("sub")},
 			{Token: "p_main", Name: "main", Codec: "H264", Width: 640, Height: 360, URL: a.URL("main")},
 		},
-	})
+	}
+	for _, e := range edit {
+		e(&cfg)
+	}
+	d, err := sim.Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,25 +140,46 @@ func TestONVIFForeignClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	client(t, clients, "npm", "ci", "--no-audit", "--no-fund", "--loglevel=error")
+	authority, err := ca.OpenDevice(ca.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, roots := authority.Bundle()
+	root := filepath.Join(t.TempDir(), "root.der")
+	if err := os.WriteFile(root, roots[0].Raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, kind := range map[string]sim.Kind{"Axis": sim.Axis, "Hikvision": sim.Hikvision, "Dahua": sim.Dahua} {
 		t.Run(name, func(t *testing.T) {
 			d := onvifCamera(t, kind)
 			yes := map[bool]string{true: "yes", false: "no"}
-			out := client(t, clients, "/usr/bin/python3", "zeep_client.py", definitions, d.URL(), onvifUser, onvifPassword, yes[kind != sim.Dahua], yes[kind == sim.Hikvision])
-			for _, want := range []string{"media p_main rtsp://", "media p_sub rtsp://"} {
+			out := client(t, clients, "/usr/bin/python3", "zeep_client.py", definitions, d.URL(), onvifUser, onvifPassword, yes[kind != sim.Dahua], yes[kind == sim.Hikvision], root)
+			for _, want := range []string{"media p_main rtsp://", "media p_sub rtsp://", "snapshot http://", "presets ['gate', 'door <b>']", "lens 40.0 ON", "noticed tns"} {
 				if !strings.Contains(out, want) {
 					t.Errorf("zeep does not see %q: %s", want, out)
 				}
 			}
-			if kind != sim.Dahua && !strings.Contains(out, "media2 p_main rtsp://") {
-				t.Errorf("zeep sees no media 2: %s", out)
+			if kind != sim.Dahua && (!strings.Contains(out, "media2 p_main rtsp://") || !strings.Contains(out, "csr MI")) {
+				t.Errorf("zeep sees no media 2 or no certificates: %s", out)
 			}
+			right := onvifCamera(t, sim.Axis, func(cfg *sim.Config) { cfg.Clock = 0 })
 			for script, want := range map[string]string{"onvif.mjs": "/main", "onvif_nvt.mjs": "/main", "onvif_rx.mjs": "ver20/media"} {
 				if kind == sim.Hikvision && script != "onvif.mjs" || kind == sim.Dahua && script == "onvif_rx.mjs" {
 					continue // what these clients do not know, they say at their head
 				}
-				if out := client(t, clients, "node", script, d.URL(), onvifUser, onvifPassword); !strings.Contains(out, want) {
-					t.Errorf("%s does not see %q: %s", script, want, out)
+				last := yes[kind != sim.Dahua]
+				wants := []string{want, "gate"}
+				switch {
+				case script == "onvif_rx.mjs":
+					last, wants = right.URL(), append(wants, "SubscriptionReference")
+				case last == "yes":
+					wants = append(wants, "noticed")
+				}
+				out := client(t, clients, "node", script, d.URL(), onvifUser, onvifPassword, last)
+				for _, want := range wants {
+					if !strings.Contains(out, want) {
+						t.Errorf("%s does not see %q: %s", script, want, out)
+					}
 				}
 			}
 		})

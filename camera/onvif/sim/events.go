@@ -130,12 +130,21 @@ func (d *Device) termination(text string) (time.Time, bool) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
 		return at, at.After(d.now())
 	}
-	seconds, isDuration := strings.CutPrefix(text, "PT")
-	n, err := strconv.Atoi(strings.TrimSuffix(seconds, "S"))
-	if d.cfg.Kind == Dahua || !isDuration || err != nil {
+	if text == "" {
+		return d.now().Add(time.Minute), true // it is for the device to say
+	}
+	lasts, ok := duration(text)
+	if d.cfg.Kind == Dahua || !ok {
 		return time.Time{}, false
 	}
-	return d.now().Add(time.Duration(n) * time.Second), true
+	return d.now().Add(lasts), true
+}
+
+// duration reads an xs:duration of hours, minutes and seconds.
+func duration(text string) (time.Duration, bool) {
+	part, found := strings.CutPrefix(strings.TrimSpace(text), "PT")
+	lasts, err := time.ParseDuration(strings.ToLower(part))
+	return lasts, found && err == nil
 }
 
 func (d *Device) subscribe(q query) (string, *refusal) {
@@ -202,12 +211,12 @@ func (d *Device) renew(q query) (string, *refusal) {
 }
 
 func (d *Device) pull(q query) (string, *refusal) {
-	seconds, _ := strconv.ParseFloat(strings.TrimSuffix(strings.TrimPrefix(q.text("Timeout"), "PT"), "S"), 64)
+	patience, _ := duration(q.text("Timeout"))
 	limit, err := strconv.Atoi(q.text("MessageLimit"))
 	if err != nil || limit < 1 {
 		limit = 1
 	}
-	wait := time.After(time.Duration(min(seconds, 60) * float64(time.Second)))
+	wait := time.After(min(patience, time.Minute))
 	for {
 		d.mu.Lock()
 		d.expire()

@@ -46,12 +46,21 @@ type storedCertificate struct {
 
 // NewKeystore makes one with a certificate of its own making. now is the camera's clock; time.Now when nil.
 func NewKeystore(now func() time.Time) (*Keystore, error) {
+	k := &Keystore{now: now}
 	if now == nil {
-		now = time.Now
+		k.now = time.Now
 	}
+	return k, k.Replace()
+}
+
+// Replace makes it that of another device, just out of its box, which stands at the same address.
+func (k *Keystore) Replace() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := k.now
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	own := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a camera out of its box"},
@@ -59,13 +68,13 @@ func NewKeystore(now func() time.Time) (*Keystore, error) {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, own, own, &key.PublicKey, key)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &Keystore{
-		now: now, keys: map[string]storedKey{"KeyID_factory": {key: key}},
-		certificates: map[string]storedCertificate{"CertID_factory": {key: "KeyID_factory", der: der}},
-		paths:        map[string][]string{"PathID_factory": {"CertID_factory"}}, policies: map[string][]string{}, path: "PathID_factory",
-	}, nil
+	k.last, k.path, k.policy, k.required = 0, "PathID_factory", "", false
+	k.keys = map[string]storedKey{"KeyID_factory": {key: key}}
+	k.certificates = map[string]storedCertificate{"CertID_factory": {key: "KeyID_factory", der: der}}
+	k.paths, k.policies = map[string][]string{"PathID_factory": {"CertID_factory"}}, map[string][]string{}
+	return nil
 }
 
 // TLS is what a TLS server of the camera works with: it follows every change at the next connection.
