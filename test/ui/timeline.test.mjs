@@ -31,6 +31,8 @@ test('the timeline', async (t) => {
   await page.addInitScript(() => delete window.showSaveFilePicker);
   await page.goto(`${origin}/timeline`);
   await signIn(page, password, owner.secret);
+  const asked = [];
+  page.on('request', (request) => asked.push(request.url()));
   const lane = page.getByTestId('lane').first();
   const video = page.getByTestId('playback');
   const position = async () => Number(await page.getByTestId('position').getAttribute('data-wall'));
@@ -39,10 +41,14 @@ test('the timeline', async (t) => {
     const [from, to, width] = await view();
     return { x: (width * (wall - from)) / (to - from), y: 17 };
   };
+  const change = (id, body) =>
+    page.evaluate(async ([id, body]) => (await fetch(`/api/cameras/${id}`, { method: 'PATCH', headers: { 'Content-Type': 'application/json' }, body })).status, [id, JSON.stringify(body)]);
+  const porch = JSON.parse(run('cameras', 'list', '--json')).find((c) => c.name === 'Porch').id;
+  assert.equal(await change(porch, { sub_url: `${front}-sub` }), 200);
   const start = await until('fifteen seconds of both', () => {
-    const all = clips();
-    const first = all.map((c) => Date.parse(c.start)).sort().at(-1);
-    return all.length >= 2 && all.every((c) => Date.parse(c.end) - first > 15_000) && first;
+    const all = clips().filter((c) => c.open);
+    const last = Math.max(...all.map((c) => Date.parse(c.start)));
+    return all.length === 2 && all.every((c) => Date.parse(c.end) - last > 15_000) && last;
   }, 120);
   await recordings(lane);
 
@@ -58,14 +64,10 @@ test('the timeline', async (t) => {
   });
 
   // One clip ends and the next one begins, with a short gap, for the export below.
-  const mode = (mode) =>
-    page.evaluate(
-      async ([id, mode]) => (await fetch(`/api/cameras/${id}`, { method: 'PATCH', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ mode }) })).status,
-      [clips()[0].camera, mode],
-    );
-  assert.equal(await mode('off'), 200);
-  const closed = await until('a closed clip', () => clips().find((c) => !c.open && c.sha256));
-  assert.equal(await mode('continuous'), 200);
+  assert.equal(await change(porch, { mode: 'off' }), 200);
+  const closed = await until('a closed clip', () => clips().find((c) => c.camera === porch && c.sha256 && Date.parse(c.end) > start));
+  await until('a gap that is seen', () => Date.now() > Date.parse(closed.end) + 4000);
+  assert.equal(await change(porch, { mode: 'continuous' }), 200);
 
   await t.test('the pointer shows the picture of its moment', async () => {
     const at = await placeOf(start + 6000);
@@ -77,6 +79,12 @@ test('the timeline', async (t) => {
     const colours = await canvas.evaluate((c) => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size);
     assert.ok(colours > 30, `${colours} levels`);
     await keep(page, 'timeline-scrub');
+    // The camera has a small stream, so that it is a picture of the preview beside the clip.
+    const detail = () => page.evaluate(async (id) => (await fetch(`/api/clips/${id}`)).json(), closed.id);
+    const preview = await until('the preview', async () => (await detail()).preview);
+    t.diagnostic(`a preview of ${preview.parts.length} pictures has ${preview.bytes} bytes, its clip ${closed.bytes}`);
+    await page.locator(`[data-testid=lane][data-camera="${porch}"]`).hover({ position: await placeOf(Date.parse(closed.start) + 9000) });
+    await until('the preview is fetched', () => asked.some((url) => url.endsWith(`/api/clips/${closed.id}/preview`)));
   });
 
   await t.test('wheel and keys zoom between ten seconds and seven days, drags move', async () => {
@@ -139,7 +147,7 @@ test('the timeline', async (t) => {
   });
 
   await t.test('what lies between marks is saved as one video, and the log says so', async () => {
-    const camera = page.locator(`[data-testid=lane][data-camera="${closed.camera}"]`);
+    const camera = page.locator(`[data-testid=lane][data-camera="${porch}"]`);
     await page.getByRole('button', { name: '10 min' }).click();
     const clickAt = async (wall) => {
       await camera.click({ position: await placeOf(wall) });
@@ -147,7 +155,7 @@ test('the timeline', async (t) => {
       await page.getByRole('button', { name: 'Pause' }).click();
     };
     const [from, to] = [Date.parse(closed.end) - 9000, Date.parse(closed.end) + 9000];
-    await until('the next clip', () => clips().some((c) => c.camera === closed.camera && Date.parse(c.end) > to + 4000), 60);
+    await until('the next clip', () => clips().some((c) => c.camera === porch && Date.parse(c.end) > to + 4000), 60);
     await recordings(camera, 2);
     await clickAt(from);
     await page.getByRole('button', { name: 'Mark start' }).click();
@@ -183,6 +191,9 @@ test('the timeline', async (t) => {
     assert.match(JSON.stringify(log), /the parcel/);
     await page.getByRole('button', { name: 'Close' }).last().click();
   });
+
+  const seeks = await page.evaluate(() => performance.getEntriesByName('cardea:seek-to-picture').map((e) => Math.round(e.duration)));
+  t.diagnostic(`from the click to the picture: ${seeks.join(', ')} ms`);
 
   await t.test('the day on which the clock goes back has 25 hours', async () => {
     await page.getByLabel('Go to date and time').fill('2026-11-01T12:00:00');

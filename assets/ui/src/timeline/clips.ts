@@ -98,7 +98,8 @@ export function clipDetail(id: string): Promise<Playable> {
       if (answer.ok) return answer.value;
       throw answer.problem ? new IndexError(answer.problem) : new DOMException('stopped', 'AbortError');
     },
-    (clip) => (clip.open ? fresh / 2 : Infinity),
+    // The preview of a clip is filed a little after its end.
+    (clip) => (clip.open ? fresh / 2 : clip.preview || Date.now() - Date.parse(clip.end) > settled ? Infinity : 5000),
   );
 }
 

@@ -1,4 +1,5 @@
 import type en from '../en/timeline';
+import { plural } from '../plural';
 
 export default {
   title: 'Zeitleiste',
@@ -89,5 +90,9 @@ export default {
   marksHow: 'Markiere Anfang und Ende, um zu speichern oder zu teilen, was dazwischen liegt.',
   saveVideo: 'Als Video speichern',
   shareMarked: 'Link oder Beweis',
+  keep: 'Aufheben',
+  keepWhy: 'Ereignisse zwischen den Markierungen und ihre Aufnahmen für immer aufheben',
+  kept: (n: number) => `${n} ${plural('de', n, { one: 'Ereignis wird', other: 'Ereignisse werden' })} für immer aufgehoben, samt den Aufnahmen davon.`,
+  nothingToKeep: 'Zwischen den Markierungen liegt kein Ereignis. Speichere stattdessen ein Video.',
   clearMarks: 'Markierungen entfernen',
 } satisfies typeof en;

@@ -1,3 +1,5 @@
+import { plural } from '../plural';
+
 export default {
   title: 'Timeline',
   goesOn: (time: string) => `Nothing was recorded for ${time}. Playing from where it goes on.`,
@@ -87,5 +89,9 @@ export default {
   marksHow: 'Mark a start and an end to save or share what lies between.',
   saveVideo: 'Save as video',
   shareMarked: 'Link or evidence',
+  keep: 'Keep',
+  keepWhy: 'Keep the events between the marks, and their recordings, for ever',
+  kept: (n: number) => `${n} ${plural('en', n, { one: 'event is', other: 'events are' })} kept for ever, with what was recorded then.`,
+  nothingToKeep: 'There is no event between the marks. Save a video instead.',
   clearMarks: 'Clear the marks',
 };

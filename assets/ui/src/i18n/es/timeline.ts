@@ -1,4 +1,5 @@
 import type en from '../en/timeline';
+import { plural } from '../plural';
 
 export default {
   title: 'Cronología',
@@ -89,5 +90,9 @@ export default {
   marksHow: 'Marca un inicio y un final para guardar o compartir lo que hay entre ellos.',
   saveVideo: 'Guardar como vídeo',
   shareMarked: 'Enlace o prueba',
+  keep: 'Conservar',
+  keepWhy: 'Conservar para siempre los eventos entre las marcas y sus grabaciones',
+  kept: (n: number) => `${n} ${plural('es', n, { one: 'evento se conserva', other: 'eventos se conservan' })} para siempre, con lo que se grabó entonces.`,
+  nothingToKeep: 'No hay ningún evento entre las marcas. Guarda mejor un vídeo.',
   clearMarks: 'Quitar las marcas',
 } satisfies typeof en;

@@ -1,4 +1,5 @@
 import type en from '../en/timeline';
+import { plural } from '../plural';
 
 export default {
   title: 'Chronologie',
@@ -89,5 +90,9 @@ export default {
   marksHow: 'Marquez un début et une fin pour enregistrer ou partager ce qui est entre les deux.',
   saveVideo: 'Enregistrer en vidéo',
   shareMarked: 'Lien ou preuve',
+  keep: 'Garder',
+  keepWhy: 'Garder pour toujours les événements entre les marques et leurs enregistrements',
+  kept: (n: number) => `${n} ${plural('fr', n, { one: 'événement est gardé', other: 'événements sont gardés' })} pour toujours, avec ce qui a été enregistré alors.`,
+  nothingToKeep: 'Aucun événement entre les marques. Enregistrez plutôt une vidéo.',
   clearMarks: 'Effacer les marques',
 } satisfies typeof en;
