@@ -33,6 +33,7 @@ type Past struct {
 	pending []*frame.Frame // of one stream, for the next part
 	bytes   int            // of pending
 	begun   bool
+	every   int64 // pastCommit; less in tests
 	written int64 // by the line's clip at the last commit
 }
 
@@ -44,7 +45,7 @@ func (r *Recorder) File(missed store.Missed, s Settings) *Past {
 		ended: missed.Start, past: missed.No, log: r.cfg.Log.With("camera", missed.Camera.String(), "part", "fetch"),
 	}
 	l.slot.lines = []*Line{l}
-	return &Past{line: l, wish: wish{Settings: s, recording: true}, missed: missed}
+	return &Past{line: l, wish: wish{Settings: s, recording: true}, missed: missed, every: pastCommit}
 }
 
 // Write takes the next frame of the camera's memory. done says that it is the one that was recorded again: then all that was missed is
@@ -143,7 +144,7 @@ func (p *Past) flush(ctx context.Context, next *frame.Frame) error {
 	if l.clip.bytes < p.written {
 		p.written = 0 // another clip
 	}
-	if l.clip.bytes+int64(len(l.slot.out))-p.written < pastCommit {
+	if l.clip.bytes+int64(len(l.slot.out))-p.written < p.every {
 		return p.trouble()
 	}
 	if err := l.clip.flush(ctx); err != nil {

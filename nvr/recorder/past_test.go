@@ -288,3 +288,73 @@ func TestPastByChoice(t *testing.T) {
 		})
 	}
 }
+
+// TestPastKilled is kill -9 in the middle of a fetch, at many points: after the next start what was announced stays, what was not goes or is
+// cut off, the rest is fetched, and nothing is there twice.
+func TestPastKilled(t *testing.T) {
+	h := newHouse(t, "", nil)
+	r := h.rememberer("door")
+	r.make(1, true)
+	eventually(t, "recording", func() bool { return r.line.State().Active })
+	r.make(33, true)
+	r.cut()
+	r.make(150, false)
+	r.make(60, true)
+	eventually(t, "what is missed", func() bool { return len(r.missed()) == 1 })
+	ctx := context.Background()
+	for kill := range 6 {
+		m := r.missed()[0]
+		past := h.File(m, h.settings(store.ModeContinuous))
+		past.every = 20 << 10 // so that much is announced in little footage
+		stream := &frame.Stream{Tracks: r.stream.Tracks, Life: r.life}
+		from, n := 0, 0
+		for i, f := range r.kept {
+			if f.Key && f.Stamp <= m.After {
+				from = i
+			}
+		}
+		for _, f := range r.kept[from:] {
+			again := *f
+			again.Stream = stream
+			if done, err := past.Write(ctx, &again); err != nil || done {
+				t.Fatalf("kill %d: %v %v", kill, done, err)
+			}
+			if n++; n > 17+kill*7 {
+				break
+			}
+		}
+		if c := past.line.clip; c != nil {
+			_ = c.file.Close() // as the kernel does for a process that is killed
+		}
+		if err := h.Recover(ctx); err != nil {
+			t.Fatal(err)
+		}
+		// The line that records is alive here, so that its clip is not one that was cut off.
+		h.Recorder.mu.Lock()
+		h.torn = slices.DeleteFunc(h.torn, func(id store.ID) bool {
+			c, err := h.db.Clip(ctx, id)
+			return err == nil && !c.Fetched
+		})
+		h.Recorder.mu.Unlock()
+		h.settleNow(ctx)
+	}
+	if !r.fetch(r.missed()[0], 1000) {
+		t.Fatal("the fetch does not end")
+	}
+	if err := h.db.DropMissed(ctx, r.missed()[0], true); err != nil {
+		t.Fatal(err)
+	}
+	h.stop()
+	shown, _ := h.shown(r.camera)
+	consecutive(t, shown, 244)
+	torn := 0
+	for _, c := range h.clips(r.camera) {
+		if c.Fetched && c.State == store.ClipTorn {
+			torn++
+		}
+	}
+	if torn == 0 {
+		t.Error("no kill came after something was announced")
+	}
+	h.sound(r.camera)
+}
