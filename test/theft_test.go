@@ -25,7 +25,11 @@ func TestTheft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cameras := serveAgent(t, agent.Config{User: "viewer", Password: password, Streams: []agent.Stream{{Path: "front", Source: source}}})
+	config := agent.Config{User: "viewer", Password: password, Streams: []agent.Stream{{Path: "front", Source: source}}}
+	if err := config.AddSmall("test:"); err != nil {
+		t.Fatal(err)
+	}
+	cameras := serveAgent(t, config)
 	b, err := box.New(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -34,8 +38,8 @@ func TestTheft(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := strings.Replace(cameras.URL("front"), "rtsp://", "rtsp://viewer:"+password+"@", 1)
-	if err := b.AddCamera("Front door", address); err != nil {
-		t.Fatal(err)
+	if out, err := b.Run("cameras", "add", "--name", "Front door", "--sub", cameras.URL("front-sub"), address); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
 	waitFor(t, "two megabytes of clip", func() bool {
 		clips, err := b.Recordings("")
@@ -43,14 +47,15 @@ func TestTheft(t *testing.T) {
 	})
 
 	secrets := map[string][]byte{
-		"vault identity":       []byte(b.Setup.VaultIdentity),
-		"vault passphrase":     []byte(b.Setup.VaultPassphrase),
-		"sign-in password":     []byte(box.Password),
-		"camera password":      []byte(password),
-		"camera password, URL": []byte("viewer:" + password),
-		"SPS":                  source.Stream().Tracks[0].Params[0],
-		"SEI of every picture": seiPrefix(t),
-		"MP4 part":             []byte("moof\x00\x00\x00\x10mfhd"),
+		"vault identity":        []byte(b.Setup.VaultIdentity),
+		"vault passphrase":      []byte(b.Setup.VaultPassphrase),
+		"sign-in password":      []byte(box.Password),
+		"camera password":       []byte(password),
+		"camera password, URL":  []byte("viewer:" + password),
+		"SPS":                   source.Stream().Tracks[0].Params[0],
+		"SPS of the sub-stream": config.Streams[1].Source.Stream().Tracks[0].Params[0],
+		"SEI of every picture":  seiPrefix(t),
+		"MP4 part":              []byte("moof\x00\x00\x00\x10mfhd"),
 	}
 	for i, code := range b.Setup.RecoveryCodes {
 		secrets[fmt.Sprint("recovery code ", i)] = []byte(code)
@@ -69,6 +74,9 @@ func TestTheft(t *testing.T) {
 	lookFor(t, "running", b.Dir, secrets)
 	if err := b.Stop(); err != nil {
 		t.Fatal(err)
+	}
+	if previews, err := filepath.Glob(filepath.Join(b.Dir, "clips", "*", "*", "*", "*", "*.preview.age")); err != nil || len(previews) == 0 {
+		t.Errorf("previews %v, %v", previews, err)
 	}
 	lookFor(t, "stopped", b.Dir, secrets)
 	log, err := os.ReadFile(b.LogFile)
