@@ -29,6 +29,9 @@ const (
 	fetchLast  = time.Minute
 	// fetchEvery is how often it is looked for what is to be fetched, beside when there is news.
 	fetchEvery = 10 * time.Second
+	// fetchMost and fetchFor bound one session: more no camera remembers, whatever it sends.
+	fetchMost = 1 << 30
+	fetchFor  = 10 * time.Minute
 	// fetchStall is how long a camera may bring nothing.
 	fetchStall = 30 * time.Second
 	// fetchClose bounds the end of a fetch that is broken off.
@@ -139,7 +142,7 @@ func (n *NVR) fetchOne(ctx context.Context, m store.Missed) (over bool) {
 		log.InfoContext(ctx, "fetched from the camera's memory", "bytes", bytes, "took", time.Since(began).Round(time.Millisecond))
 	case ctx.Err() != nil:
 		return false
-	case errors.Is(err, errForgotten), errors.Is(err, errAnotherMode), store.ErrorCode(err) == store.NotFound, n.clock.Now().Sub(m.End) > remembered:
+	case errors.Is(err, errForgotten), errors.Is(err, errAnotherMode), errors.Is(err, recorder.ErrTimes), store.ErrorCode(err) == store.NotFound, n.clock.Now().Sub(m.End) > remembered:
 		log.InfoContext(ctx, "what was missed stays a gap", "reason", err.Error())
 	default:
 		log.DebugContext(ctx, "what was missed is not fetched yet", "reason", err.Error())
@@ -214,7 +217,7 @@ func (n *NVR) fetchFrom(ctx context.Context, m store.Missed, log *slog.Logger) (
 
 // play is one session. It returns nil when it came to the picture that was recorded again.
 func (n *NVR) play(ctx context.Context, cfg rtsp.Config, m store.Missed, settings recorder.Settings) (bytes int64, err error) {
-	session, cancel := context.WithCancel(ctx)
+	session, cancel := context.WithTimeout(ctx, fetchFor)
 	defer cancel()
 	past := n.recorder.File(m, settings)
 	began, done := time.Now(), false
@@ -223,7 +226,7 @@ func (n *NVR) play(ctx context.Context, cfg rtsp.Config, m store.Missed, setting
 		if done || failed != nil || session.Err() != nil {
 			return
 		}
-		if f.Stream.Life != m.Life {
+		if f.Stream.Life != m.Life || bytes > fetchMost {
 			failed = errForgotten
 			cancel()
 			return

@@ -234,9 +234,9 @@ func (c *clip) write(ctx context.Context, frames []*frame.Frame, next *frame.Fra
 		return nil
 	}
 	c.seq++
-	c.parts = append(c.parts, store.Part{Start: c.row.Start.Add(max(0, c.since(frames[0]))), Offset: c.plain, Key: isKey(frames[0])})
+	c.parts = append(c.parts, store.Part{Start: c.line.within(c.row.Start.Add(max(0, c.since(frames[0])))), Offset: c.plain, Key: isKey(frames[0])})
 	c.plain += n
-	c.ends = append(c.ends, mark{at: c.row.Start.Add(c.mux.End().Truncate(time.Microsecond)), plain: c.plain, mark: c.markOf(frames)})
+	c.ends = append(c.ends, mark{at: c.line.within(c.row.Start.Add(c.mux.End().Truncate(time.Microsecond))), plain: c.plain, mark: c.markOf(frames)})
 	for i := len(frames) - 1; i >= 0; i-- {
 		if frames[i].Video() {
 			c.line.lastStream, c.line.lastDTS = c.stream, frames[i].DTS
@@ -276,7 +276,7 @@ func (c *clip) flush(ctx context.Context) error {
 
 // endsAt corrects the end of the last part, which was a guess as long as the picture behind it was not known.
 func (c *clip) endsAt(next *frame.Frame) {
-	at := c.row.Start.Add(c.since(next).Truncate(time.Microsecond))
+	at := c.line.within(c.row.Start.Add(c.since(next).Truncate(time.Microsecond)))
 	if n := len(c.ends); n > 0 {
 		c.ends[n-1].at = at
 	} else {

@@ -88,8 +88,9 @@ type Line struct {
 	opened bool      // a clip was opened before
 	ended  time.Time // end of the newest clip, zero for none
 	mark   store.Mark
-	all    bool  // everything is to be recorded, so that what is not was missed
-	past   int64 // the number of what a line files into the past (store.Missed); 0 for a live line
+	all    bool      // everything is to be recorded, so that what is not was missed
+	past   int64     // the number of what a line files into the past (store.Missed); 0 for a live line
+	before time.Time // where what is filed into the past has to end
 	// lastStream and lastDTS are of the newest picture recorded.
 	lastStream *frame.Stream
 	lastDTS    int64

@@ -21,6 +21,9 @@ const (
 	skew = 2 * time.Second
 )
 
+// ErrTimes says that a camera's pictures last longer than the time that they are of. What fits is filed; asking again gives no more.
+var ErrTimes = errors.New("the camera says of its pictures that they last longer than the time they were taken in")
+
 // Past files what a camera remembers of a time that was missed, as clips that lie in the past. It uses the way of a live line, with a
 // slot of its own, and does its work on the caller's goroutine; it waits for the disk. It is used by one goroutine.
 type Past struct {
@@ -42,7 +45,7 @@ func (r *Recorder) File(missed store.Missed, s Settings) *Past {
 	s.Mode, s.Previews = store.ModeContinuous, false
 	l := &Line{
 		r: r, slot: newSlot(r), cfg: LineConfig{Camera: missed.Camera, Settings: s}, want: s, done: make(chan struct{}), primed: true, opened: true, all: true,
-		ended: missed.Start, past: missed.No, log: r.cfg.Log.With("camera", missed.Camera.String(), "part", "fetch"),
+		ended: missed.Start, past: missed.No, before: missed.End, log: r.cfg.Log.With("camera", missed.Camera.String(), "part", "fetch"),
 	}
 	l.slot.lines = []*Line{l}
 	return &Past{line: l, wish: wish{Settings: s, recording: true}, missed: missed, every: pastCommit}
@@ -141,6 +144,9 @@ func (p *Past) flush(ctx context.Context, next *frame.Frame) error {
 	if l.clip == nil {
 		return p.trouble()
 	}
+	if n := len(l.clip.ends); n > 0 && next != nil && !l.clip.ends[n-1].at.Before(l.before) && next.Wall.Before(l.before.Add(-skew)) {
+		return ErrTimes
+	}
 	if l.clip.bytes < p.written {
 		p.written = 0 // another clip
 	}
@@ -185,6 +191,14 @@ func (p *Past) Close(ctx context.Context) error {
 	}
 	p.line.finishClip(ctx)
 	return errors.Join(err, p.trouble())
+}
+
+// within keeps a time of a fetched clip before the recording that follows it, whatever the camera says of how long its pictures last.
+func (l *Line) within(at time.Time) time.Time {
+	if l.past != 0 && at.After(l.before) {
+		return l.before
+	}
+	return at
 }
 
 // endsWithin keeps the end of a fetched clip off the recording that follows, and puts it there when that does follow: a small difference of

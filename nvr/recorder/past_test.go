@@ -3,6 +3,7 @@ package recorder
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"testing"
@@ -355,6 +356,46 @@ func TestPastKilled(t *testing.T) {
 	}
 	if torn == 0 {
 		t.Error("no kill came after something was announced")
+	}
+	h.sound(r.camera)
+}
+
+// TestPastLies has a camera that says of its pictures that they last for hours: what is filed stays between what was recorded before and after.
+func TestPastLies(t *testing.T) {
+	h := newHouse(t, "", nil)
+	r := h.rememberer("door")
+	r.make(1, true)
+	eventually(t, "recording", func() bool { return r.line.State().Active })
+	r.make(33, true)
+	r.cut()
+	r.make(150, false)
+	r.make(60, true)
+	eventually(t, "what is missed", func() bool { return len(r.missed()) == 1 })
+	for i, f := range r.kept {
+		f.DTS, f.PTS = int64(i)*90000*600, int64(i)*90000*600
+	}
+	m := r.missed()[0]
+	past := h.File(m, h.settings(store.ModeContinuous))
+	stream := &frame.Stream{Tracks: r.stream.Tracks, Life: r.life}
+	var err error
+	for _, f := range r.kept[25:] {
+		again := *f
+		again.Stream = stream
+		if _, err = past.Write(t.Context(), &again); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, ErrTimes) {
+		t.Errorf("the camera is believed: %v", err)
+	}
+	if err := errors.Join(past.Close(t.Context()), h.db.DropMissed(t.Context(), m, false)); err != nil {
+		t.Fatal(err)
+	}
+	h.stop()
+	for _, c := range h.clips(r.camera) {
+		if c.Fetched && (c.Start.Before(m.Start) || c.End.After(m.End)) {
+			t.Errorf("a clip from %v to %v was filed between %v and %v", c.Start, c.End, m.Start, m.End)
+		}
 	}
 	h.sound(r.camera)
 }
