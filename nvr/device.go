@@ -214,8 +214,7 @@ func (n *NVR) resumePairings(ctx context.Context) (open bool, err error) {
 	}
 	for _, d := range devices {
 		if d.Enrolment != nil && d.State != store.DeviceActive {
-			again, failed := n.resumeEnrolment(ctx, d)
-			open, err = open || again, errors.Join(err, failed)
+			err = errors.Join(err, n.resumeEnrolment(ctx, d))
 			continue
 		}
 		switch d.State {

@@ -27,7 +27,7 @@ func cameraKinds() []string { return []string{"motion", "object", "doorbell", "t
 
 // listen hears what the camera notices over ONVIF, where it has that, until ctx is done.
 func (r *runner) listen(ctx context.Context) {
-	wait := listenAgain
+	wait, said := listenAgain, ""
 	for ctx.Err() == nil {
 		session, cancel := context.WithCancel(ctx)
 		r.mu.Lock()
@@ -42,7 +42,7 @@ func (r *runner) listen(ctx context.Context) {
 		began := r.n.clock.Now()
 		err := r.hear(session)
 		if r.n.clock.Now().Sub(began) > listenAgainMax {
-			wait = listenAgain
+			wait, said = listenAgain, ""
 		}
 		if err != nil && session.Err() == nil {
 			pause := time.Duration(float64(wait) * (0.75 + rand.Float64()/2)) // after a power cut they do not all come at once
@@ -50,7 +50,10 @@ func (r *runner) listen(ctx context.Context) {
 			if onvif.Denied(err) || errors.As(err, &without) {
 				pause = listenRefused
 			}
-			r.n.log.InfoContext(ctx, "camera tells nothing of what it notices", "camera", r.id.String(), "reason", err.Error(), "again", pause.Round(time.Second).String())
+			if reason := err.Error(); reason != said {
+				r.n.log.InfoContext(ctx, "camera tells nothing of what it notices", "camera", r.id.String(), "reason", reason)
+				said = reason
+			}
 			wait = min(2*wait, listenAgainMax)
 			select {
 			case <-session.Done():

@@ -277,9 +277,7 @@ func (e *enrolment) undo(ctx context.Context, cause error) error {
 	left := e.takeBack(ctx)
 	if left == nil {
 		left = e.r.n.db.DropDevice(ctx, e.id)
-	} else {
-		e.r.n.lookAtDevices() // which tries again
-	}
+	} // else keepDevices tries again
 	if store.ErrorCode(cause) != "" {
 		return cause
 	}
@@ -304,28 +302,29 @@ func (e *enrolment) takeBack(ctx context.Context) error {
 	return client.Unenrol(ctx, e.at)
 }
 
-// resumeEnrolment undoes one that a crash cut off, and reports whether it has to be tried again. Nobody has waited for it since.
-func (n *NVR) resumeEnrolment(ctx context.Context, d store.Device) (open bool, err error) {
+// resumeEnrolment undoes one that a crash cut off; nobody has waited for it since. A camera that cannot be asked is asked again with the
+// next look at all devices.
+func (n *NVR) resumeEnrolment(ctx context.Context, d store.Device) error {
 	r, err := n.runner(d.Camera)
 	if store.ErrorCode(err) == store.NotFound {
-		return false, n.db.DropDevice(ctx, d.ID)
+		return n.db.DropDevice(ctx, d.ID)
 	}
 	if err != nil {
-		return true, err
+		return err
 	}
 	r.mu.Lock()
 	row := r.row
 	r.mu.Unlock()
 	e := &enrolment{r: r, row: row, id: d.ID, known: known(&d)}
 	if err := json.Unmarshal(d.Enrolment, &e.at); err != nil {
-		return false, errors.Join(err, n.db.DropDevice(ctx, d.ID))
+		return errors.Join(err, n.db.DropDevice(ctx, d.ID))
 	}
 	if err := e.takeBack(ctx); err != nil {
 		n.log.WarnContext(ctx, "an enrolment that was cut off is not undone yet", "camera", row.ID.String(), "reason", err.Error())
-		return true, nil
+		return nil
 	}
 	n.log.WarnContext(ctx, "an enrolment that was cut off is undone", "camera", row.ID.String())
-	return false, n.db.DropDevice(ctx, d.ID)
+	return n.db.DropDevice(ctx, d.ID)
 }
 
 // syncEnrolled looks after an enrolled camera: certificate and authorities, by the same service, when that is due. A camera that cannot be

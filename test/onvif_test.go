@@ -3,6 +3,7 @@ package test
 import (
 	"bytes"
 	"context"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -149,6 +150,19 @@ func TestONVIFForeignClients(t *testing.T) {
 	if err := os.WriteFile(root, roots[0].Raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	t.Run("WS-Discovery", func(t *testing.T) {
+		conn, err := net.ListenMulticastUDP("udp4", nil, &net.UDPAddr{IP: net.IPv4(239, 255, 255, 250), Port: 3702})
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- sim.Announce(conn, "http://192.168.1.20/onvif/device_service") }()
+		if out := client(t, clients, "node", "discovery.mjs"); !strings.Contains(out, "http://192.168.1.20/onvif/device_service") {
+			t.Errorf("npm onvif finds %s", out)
+		}
+		conn.Close()
+		<-done
+	})
 	for name, kind := range map[string]sim.Kind{"Axis": sim.Axis, "Hikvision": sim.Hikvision, "Dahua": sim.Dahua} {
 		t.Run(name, func(t *testing.T) {
 			d := onvifCamera(t, kind)

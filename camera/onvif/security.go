@@ -14,7 +14,8 @@ import (
 const (
 	// keyWithin bounds the making of a key: small processors take their time.
 	keyWithin = 2 * time.Minute
-	keyPoll   = 500 * time.Millisecond
+	// keyPoll is the first wait for it, keyPollMost the longest.
+	keyPoll, keyPollMost = 50 * time.Millisecond, time.Second
 	// ecdsaSHA256 is ecdsa-with-SHA256 (RFC 5758, section 3.2).
 	ecdsaSHA256 = "1.2.840.10045.4.3.2"
 )
@@ -143,7 +144,7 @@ func (c *Client) makeKey(ctx context.Context, alias string) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, keyWithin)
 	defer cancel()
-	for {
+	for wait := keyPoll; ; wait = min(2*wait, keyPollMost) {
 		n, err := c.call(ctx, nsSecurity, "GetKeyStatus", `<KeyID>`+esc(key)+`</KeyID>`)
 		if err != nil {
 			return key, err
@@ -158,7 +159,7 @@ func (c *Client) makeKey(ctx context.Context, alias string) (string, error) {
 		select {
 		case <-ctx.Done():
 			return key, ErrAnswer{Reason: "its new key is not ready after two minutes"}
-		case <-time.After(keyPoll):
+		case <-time.After(wait):
 		}
 	}
 }
