@@ -73,7 +73,7 @@ func TestStatePages(t *testing.T) {
 		f.send("GET", "/api/health/cameras", viewer, nil).json(t, &states)
 		return len(states) == 2 && states[0].Bars[len(states[0].Bars)-1].Down > 0
 	})
-	if s := states[0]; len(s.Bars) < 48 || s.Name != "Door" || s.Phase != "waiting" || s.Recording.Active || s.Detail == "" || s.Bars[0].Up+s.Bars[0].Down+s.Bars[0].Off != 0 {
+	if s := states[0]; len(s.Bars) != 48 || s.Name != "Door" || s.Phase != "waiting" || s.Recording.Active || s.Detail == "" || s.Bars[0].Up+s.Bars[0].Down+s.Bars[0].Off != 0 {
 		t.Errorf("the camera is %+v", s)
 	}
 	f.send("GET", "/api/health/cameras", hidden, nil).json(t, &states)

@@ -100,6 +100,7 @@ func (a *API) CameraConditions(ctx context.Context, _ *None) (*Body[[]CameraCond
 		if err != nil {
 			return nil, err
 		}
+		bars = bars[:min(len(bars), int(uptimeSpan/uptimeStep))] // the clock went on since
 		line := c.Connection
 		shown = append(shown, CameraCondition{
 			Camera: c.Camera.ID.String(), Name: c.Camera.Name, Phase: line.Phase, Since: line.Since.UTC(), Detail: line.Detail,

@@ -33,11 +33,12 @@ class Router {
   }
 
   /** Goes to what the # names, which may come a moment after its screen. Secrets stand behind a # too, but on other paths. */
-  private land(tries = 40): void {
+  private land(tries = 60): void {
     const id = location.hash.slice(1);
     if (!/^[\w-]{2,40}$/.test(id)) return;
     const target = document.getElementById(id);
-    if (!target) {
+    // A field may be there before it can be filled in.
+    if (!target || target.matches(':disabled')) {
       if (tries > 1) setTimeout(() => this.land(tries - 1), 50);
       return;
     }
