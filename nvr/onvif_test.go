@@ -138,6 +138,7 @@ func TestONVIFMotion(t *testing.T) {
 
 // TestONVIFControl: a camera is moved and looked at by people, each of which the access log knows, and a camera in doubt is told nothing.
 func TestONVIFControl(t *testing.T) {
+	t.Parallel()
 	c := startONVIF(t, sim.Axis)
 	b := openBox(t, t.TempDir())
 	ctx := t.Context()
@@ -206,6 +207,7 @@ func TestONVIFControl(t *testing.T) {
 
 // TestONVIFEnrol: a foreign camera ends as paired, recorded over mutual TLS, is renewed, and let go.
 func TestONVIFEnrol(t *testing.T) {
+	t.Parallel()
 	var ahead atomic.Int64
 	later := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	c := startONVIF(t, sim.Axis, func(cfg *sim.Config) { cfg.Now = later })
@@ -360,6 +362,7 @@ func TestONVIFEnrolFails(t *testing.T) {
 
 // TestONVIFEnrolCut: a box that dies in the middle undoes what it began, when it is back.
 func TestONVIFEnrolCut(t *testing.T) {
+	t.Parallel()
 	c := startONVIF(t, sim.Axis)
 	factory := c.keys.Contents()
 	b := openBox(t, t.TempDir())
