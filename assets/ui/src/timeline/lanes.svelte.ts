@@ -42,11 +42,15 @@ export class Lanes {
     return { lane: joinLanes(pieces), whole };
   }
 
-  /** While a piece is fetched, one of another level shows about the same. */
+  /** While a piece is fetched, those of other levels show about the same. */
   private coarser(camera: string, tile: Tile): Lane | undefined {
     for (let level = tile.level - 1; level >= 0; level--) {
       const found = this.kept.get(key(camera, tileOf(level, Math.floor(tile.from / (levels[level]?.length ?? 1)))));
       if (found) return found.lane;
+    }
+    for (let level = tile.level + 1; level < levels.length; level++) {
+      const found = tilesFor(tile, level, tile).flatMap((t) => this.kept.get(key(camera, t))?.lane ?? []);
+      if (found.length > 0) return joinLanes(found);
     }
     return undefined;
   }

@@ -272,6 +272,7 @@ export class Playback {
 
   private async feed(bytes: ArrayBuffer, signal: AbortSignal, placed: Placed, video: Track | undefined): Promise<void> {
     if (bytes.byteLength === 0) return;
+    signal.throwIfAborted(); // what was opened for another moment is not of this one
     for (const part of readParts(new Uint8Array(bytes))) {
       for (const run of part.runs) if (run.track === video?.id) for (const s of run.samples) this.frames.push(placed.media + (s.dts + s.cts) / video.scale);
     }
