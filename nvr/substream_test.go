@@ -2,12 +2,14 @@ package nvr
 
 import (
 	"context"
+	"errors"
 	"net"
 	"testing"
 	"time"
 
 	"cardea/camera/agent"
 	"cardea/camera/agent/pattern"
+	"cardea/nvr/hub"
 	"cardea/nvr/live"
 	"cardea/store"
 )
@@ -179,5 +181,44 @@ func TestSubstreamInDoubt(t *testing.T) {
 	case <-asked:
 		t.Error("another host was asked for the sub-stream")
 	case <-time.After(time.Second):
+	}
+}
+
+// TestAutoFollowsTheViewer: who does not keep up with the main stream is given the smaller one.
+func TestAutoFollowsTheViewer(t *testing.T) {
+	const password = "s3cr3t-pass"
+	a := twoLenses(t, password)
+	b := openBox(t, t.TempDir())
+	st, err := b.AddCamera(t.Context(), anna, NewCamera{Name: "Door", URL: address(a, password), SubURL: "rtsp://" + a.Addr().String() + "/small"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := st.Camera.ID
+	eventually(t, "streaming", func() bool { return b.camera(id).Connection.Phase == "streaming" })
+	f, err := b.feed(t.Context(), anna, id, Auto, 64<<10) // not much more than one key frame
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	first, err := f.Next(t.Context())
+	if err != nil || f.Quality(first.Stream) != Main {
+		t.Fatalf("begins with %v, %v", first, err)
+	}
+	eventually(t, "pictures are lost", func() bool { return f.Dropped().Frames > 0 })
+	lost := f.Dropped().Frames
+	eventually(t, "the smaller one", func() bool {
+		got, err := f.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f.Quality(got.Stream) == Sub
+	})
+	if f.Dropped().Frames < lost || f.Age() > 30*time.Second {
+		t.Errorf("%d lost, %v old", f.Dropped().Frames, f.Age())
+	}
+	f.Close()
+	f.Close()
+	if _, err := f.Next(t.Context()); !errors.Is(err, hub.ErrClosed) {
+		t.Errorf("after Close: %v", err)
 	}
 }

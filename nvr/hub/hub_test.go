@@ -231,6 +231,23 @@ func TestNextWaits(t *testing.T) {
 	r.Close()
 }
 
+func TestInterrupt(t *testing.T) {
+	s := newStream()
+	h := hub.New(hub.Config{})
+	r := h.Subscribe(hub.ReaderConfig{Live: true})
+	defer r.Close()
+	var group sync.WaitGroup
+	group.Go(r.Interrupt)
+	if _, err := r.Next(t.Context()); !errors.Is(err, hub.ErrInterrupted) {
+		t.Errorf("Next = %v", err)
+	}
+	group.Wait()
+	publish(h, s, 0, 1, 10, 1)
+	if f, err := r.Next(t.Context()); err != nil || f.DTS != 0 {
+		t.Errorf("Next = %v, %v afterwards", f, err)
+	}
+}
+
 func TestHubClose(t *testing.T) {
 	s := newStream()
 	h := hub.New(hub.Config{})
