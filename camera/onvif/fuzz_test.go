@@ -36,7 +36,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzNotifications: whatever a camera says it noticed stays small and clean, and what it wants told back is one element with nothing after it.
+// FuzzNotifications is attack case 58 of docs/attacks.md: whatever a camera says it noticed stays small and clean, and what it wants told back is one element with nothing after it.
 func FuzzNotifications(f *testing.F) {
 	f.Add([]byte(`<P><NotificationMessage><Topic>tns1:RuleEngine/CellMotionDetector/Motion</Topic><Message><Message UtcTime="2026-01-01T00:00:00Z" PropertyOperation="Changed"><Source><SimpleItem Name="a" Value="b"/></Source><Data><SimpleItem Name="IsMotion" Value="true"/></Data></Message></Message></NotificationMessage></P>`))
 	f.Add([]byte(`<P><NotificationMessage><Topic>a:b/c:d</Topic><Message UtcTime="9999-01-01T00:00:00+14:00"><Data/></Message></NotificationMessage></P>`))
