@@ -128,7 +128,7 @@ describe('a real file', () => {
   beforeAll(() => void (dir = mkdtempSync(join(tmpdir(), 'cardea-mp4-'))));
   afterAll(() => rmSync(dir, { recursive: true }));
 
-  test('is joined to itself, and FFmpeg decodes all of it', () => {
+  test('is joined to itself, and FFmpeg decodes all of it', { timeout: 60_000 }, () => {
     const source = join(dir, 'in.mp4');
     const flags = ['-movflags', '+frag_keyframe+empty_moov+default_base_moof'];
     execFileSync('ffmpeg', ['-v', 'error', '-f', 'lavfi', '-i', 'testsrc2=d=3:s=128x96:r=10', '-f', 'lavfi', '-i', 'sine=d=3', '-c:v', 'libx264', '-g', '10', '-bf', '0', '-c:a', 'aac', ...flags, source]);
