@@ -159,7 +159,7 @@ test('keys', async (t) => {
     await page.getByRole('button', { name: 'Vault open' }).click();
     await page.getByRole('button', { name: 'Vault locked' }).click();
     await unlock(page, passphrase);
-    await until('both to be open', async () => (await page.getByRole('button', { name: 'Let the box open it' }).count()) === 2);
+    await until('both to be open', async () => (await page.getByRole('button', { name: 'Unlock', exact: true }).count()) === 0);
   });
 
   await t.test('two owners: one asks, the other approves, and only then', async () => {
@@ -252,6 +252,13 @@ test('keys', async (t) => {
     await unlock(phone, chosen);
     await phone.getByRole('button', { name: 'Vault open' }).waitFor();
     assert.deepEqual(phone.complaints, []);
+
+    // The session of the phone is ended from here, and its keys are gone with it.
+    await page.goto(`${origin}/account`);
+    await page.getByRole('button', { name: 'Sign out elsewhere' }).click();
+    await until('one session', async () => (await page.getByText('from 127.0.0.1, last seen').count()) === 1);
+    await phone.reload();
+    await phone.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
   });
 
   assert.deepEqual(page.complaints, []);

@@ -99,6 +99,7 @@ test('people', async (t) => {
     await page.goto(`${house.origin}/log`);
     await page.getByLabel('Person').selectOption('Anna');
     await page.getByLabel('What', { exact: true }).selectOption('live');
+    await page.getByTestId('filtered').filter({ hasText: 'Shown: Watched live, by Anna.' }).waitFor();
     const sentence = page.getByTestId('sentence').filter({ hasText: /^Anna watched Porch live.* from 127\.0\.0\.1$/ }).first();
     await sentence.waitFor();
     await sentence.click();
@@ -172,6 +173,22 @@ test('people', async (t) => {
     await unlock(guest, guests);
   });
 
+  await t.test('nobody locks themselves out of the administration by mistake', async () => {
+    await page.goto(`${house.origin}/people`);
+    const addresses = page.getByLabel('Addresses or networks');
+    const save = page.getByRole('button', { name: 'Save' }).last();
+    await addresses.fill('10.0.0.0/8');
+    await save.click();
+    await page.getByText('This would lock you out').waitFor();
+    await keep(page, 'lock-out');
+    await page.getByRole('button', { name: 'Add my address' }).click();
+    await page.getByRole('button', { name: 'Save', exact: true }).last().click();
+    await page.getByText('administered from these addresses only').waitFor();
+    await addresses.fill('');
+    await page.getByRole('button', { name: 'Save', exact: true }).last().click();
+    await page.getByText('can be administered from everywhere').waitFor();
+  });
+
   await t.test('an owner switches the guest off, and they are out at once', async () => {
     await page.goto(`${house.origin}/people`);
     await page.getByRole('button', { name: 'Change Anna' }).click();
@@ -207,6 +224,10 @@ test('people', async (t) => {
     assert.match(await page.getByTestId('token').innerText(), /^cardea_/);
     await page.getByRole('button', { name: 'Done' }).click();
     await page.getByText('never used').waitFor();
+    await page.getByRole('button', { name: 'Revoke' }).click();
+    await page.getByText('The program that uses it stops').waitFor();
+    await page.getByRole('button', { name: 'Revoke' }).click();
+    await page.getByText('never used').waitFor({ state: 'detached' });
   });
 
   await t.test('a log that was put back is noticed', async () => {

@@ -73,7 +73,7 @@ export default {
     'vault.rotate': (a) => `hat den Schlüssel des Tresors ${a.object} erneuert`,
     'vault.revoke': (a) => `hat den Zugang zum Tresor ${a.object} entzogen${a.more}`,
     'vault.open': (a) => `hat die Box selbst den Tresor ${a.object} öffnen lassen`,
-    'vault.seal': (a) => `hat den Tresor ${a.object} für die Box versiegelt`,
+    'vault.seal': (a) => `hat den Tresor ${a.object} gegen die Box versiegelt`,
     'vault.kit-test': (a) => `hat das Notfallblatt des Tresors ${a.object} getestet`,
     'grant.add': (a) => `hat dem Tresor ${a.object} einen Schlüssel hinzugefügt${a.more}`,
     'grant.revoke': (a) => `hat einen Schlüssel zum Tresor ${a.object} zurückgenommen${a.more}`,

@@ -54,5 +54,6 @@ export default {
   locked: 'Tresor zu',
   lockNow: 'Tresor jetzt abschließen',
   unlockToSee: 'Aufschließen, um Aufnahmen zu sehen',
-  lock: 'Abschließen',
+  lock: 'Schließen',
+  unlockShort: 'Öffnen',
 } satisfies typeof en;

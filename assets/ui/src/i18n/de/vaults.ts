@@ -7,7 +7,7 @@ export default {
   add: 'Neuer Tresor',
   newCameras: 'Neue Kameras',
   boxOpens: 'Die Box kann ihn öffnen',
-  sealed: 'Für die Box versiegelt',
+  sealed: 'Gegen die Box versiegelt',
 
   table: 'Wer was öffnen kann',
   person: 'Person',
@@ -27,7 +27,7 @@ export default {
 
   openTitle: 'Die Box selbst kann diesen Tresor öffnen',
   openText: 'Ebenso jeder, der in die Box einbricht oder sie mitnimmt.',
-  seal: 'Für die Box versiegeln',
+  seal: 'Gegen die Box versiegeln',
   sealedNow: 'Die Box hat den Schlüssel vergessen. Nur noch Personen öffnen diese Aufnahmen. Erneuere den Schlüssel, wenn die Box inzwischen ausgelesen worden sein könnte.',
   open: 'Die Box öffnen lassen',
   openDialog: (vault: string) => `Die Box ${vault} öffnen lassen?`,
@@ -40,6 +40,7 @@ export default {
   ],
   openShown: 'Solange es gilt, sieht es jeder, der diese Box benutzt, und es steht unter „Wer hat was gesehen“.',
   openRead: 'Ich habe das gelesen und will es.',
+  openUnlock: 'Schließe den Tresor auf: Sein Schlüssel wird von hier aus gesendet.',
   openDo: 'Die Box öffnen lassen',
   openDone: (vault: string) => `Die Box kann ${vault} jetzt öffnen.`,
   openBanner: (vault: string) => `Die Box selbst kann den Tresor ${vault} öffnen`,

@@ -53,4 +53,5 @@ export default {
   lockNow: 'Lock the vault now',
   unlockToSee: 'Unlock to see recordings',
   lock: 'Lock',
+  unlockShort: 'Unlock',
 };

@@ -39,6 +39,7 @@ export default {
   ],
   openShown: 'It is shown to everybody who uses this box while it lasts, and stands in “Who saw what”.',
   openRead: 'I have read this and want it.',
+  openUnlock: 'Unlock the vault: its key is sent from here.',
   openDo: 'Let the box open it',
   openDone: (vault: string) => `The box can open ${vault} now.`,
   openBanner: (vault: string) => `The box itself can open the vault ${vault}`,

@@ -73,7 +73,7 @@ export default {
     'vault.rotate': (a) => `renovó la clave de la bóveda ${a.object}`,
     'vault.revoke': (a) => `quitó el acceso a la bóveda ${a.object}${a.more}`,
     'vault.open': (a) => `permitió que la propia caja abra la bóveda ${a.object}`,
-    'vault.seal': (a) => `selló la bóveda ${a.object} para la caja`,
+    'vault.seal': (a) => `selló la bóveda ${a.object} frente a la caja`,
     'vault.kit-test': (a) => `probó el kit de recuperación de la bóveda ${a.object}`,
     'grant.add': (a) => `añadió una clave a la bóveda ${a.object}${a.more}`,
     'grant.revoke': (a) => `retiró una clave de la bóveda ${a.object}${a.more}`,

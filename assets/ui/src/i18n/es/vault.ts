@@ -55,4 +55,5 @@ export default {
   lockNow: 'Cerrar la bóveda ahora',
   unlockToSee: 'Abrir para ver grabaciones',
   lock: 'Cerrar',
+  unlockShort: 'Abrir',
 } satisfies typeof en;

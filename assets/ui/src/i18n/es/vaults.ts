@@ -7,7 +7,7 @@ export default {
   add: 'Nueva bóveda',
   newCameras: 'Cámaras nuevas',
   boxOpens: 'La caja puede abrirla',
-  sealed: 'Sellada para la caja',
+  sealed: 'Sellada frente a la caja',
 
   table: 'Quién puede abrir qué',
   person: 'Persona',
@@ -27,7 +27,7 @@ export default {
 
   openTitle: 'La propia caja puede abrir esta bóveda',
   openText: 'También quien entre en la caja o se la lleve.',
-  seal: 'Sellarla para la caja',
+  seal: 'Sellarla frente a la caja',
   sealedNow: 'La caja olvidó la clave. Ahora solo personas abren estas grabaciones. Renueva la clave si alguien pudo leer la caja mientras tanto.',
   open: 'Permitir que la caja la abra',
   openDialog: (vault: string) => `¿Permitir que la caja abra ${vault}?`,
@@ -40,6 +40,7 @@ export default {
   ],
   openShown: 'Mientras dure, lo ven todos los que usan esta caja, y queda en «Quién vio qué».',
   openRead: 'Lo he leído y lo quiero.',
+  openUnlock: 'Abre la bóveda: su clave se envía desde aquí.',
   openDo: 'Permitir que la caja la abra',
   openDone: (vault: string) => `La caja ya puede abrir ${vault}.`,
   openBanner: (vault: string) => `La propia caja puede abrir la bóveda ${vault}`,

@@ -73,7 +73,7 @@ export default {
     'vault.rotate': (a) => `a renouvelé la clé du coffre ${a.object}`,
     'vault.revoke': (a) => `a retiré l’accès au coffre ${a.object}${a.more}`,
     'vault.open': (a) => `a laissé le boîtier lui-même ouvrir le coffre ${a.object}`,
-    'vault.seal': (a) => `a scellé le coffre ${a.object} pour le boîtier`,
+    'vault.seal': (a) => `a scellé le coffre ${a.object} contre le boîtier`,
     'vault.kit-test': (a) => `a testé le kit de récupération du coffre ${a.object}`,
     'grant.add': (a) => `a ajouté une clé au coffre ${a.object}${a.more}`,
     'grant.revoke': (a) => `a retiré une clé du coffre ${a.object}${a.more}`,

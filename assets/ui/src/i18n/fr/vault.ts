@@ -51,8 +51,9 @@ export default {
   titleOf: (vault: string) => `Déverrouiller le coffre ${vault}`,
   lead: 'Les enregistrements ne s’ouvrent que dans ce navigateur, après votre phrase secrète. Les images en direct n’en demandent pas.',
   open: 'Coffre ouvert',
-  locked: 'Coffre verrouillé',
+  locked: 'Coffre fermé',
   lockNow: 'Verrouiller le coffre maintenant',
   unlockToSee: 'Déverrouiller pour voir les enregistrements',
-  lock: 'Verrouiller',
+  lock: 'Fermer',
+  unlockShort: 'Ouvrir',
 } satisfies typeof en;

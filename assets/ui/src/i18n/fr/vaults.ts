@@ -7,7 +7,7 @@ export default {
   add: 'Nouveau coffre',
   newCameras: 'Nouvelles caméras',
   boxOpens: 'Le boîtier peut l’ouvrir',
-  sealed: 'Scellé pour le boîtier',
+  sealed: 'Scellé contre le boîtier',
 
   table: 'Qui peut ouvrir quoi',
   person: 'Personne',
@@ -27,7 +27,7 @@ export default {
 
   openTitle: 'Le boîtier lui-même peut ouvrir ce coffre',
   openText: 'De même que quiconque s’y introduit ou l’emporte.',
-  seal: 'Le sceller pour le boîtier',
+  seal: 'Le sceller contre le boîtier',
   sealedNow: 'Le boîtier a oublié la clé. Seules des personnes ouvrent désormais ces enregistrements. Renouvelez la clé si le boîtier a pu être lu entre-temps.',
   open: 'Laisser le boîtier l’ouvrir',
   openDialog: (vault: string) => `Laisser le boîtier ouvrir ${vault} ?`,
@@ -40,6 +40,7 @@ export default {
   ],
   openShown: 'Tant que cela dure, tous les utilisateurs de ce boîtier le voient, et cela figure dans « Qui a vu quoi ».',
   openRead: 'J’ai lu cela et je le veux.',
+  openUnlock: 'Déverrouillez le coffre : sa clé est envoyée d’ici.',
   openDo: 'Laisser le boîtier l’ouvrir',
   openDone: (vault: string) => `Le boîtier peut maintenant ouvrir ${vault}.`,
   openBanner: (vault: string) => `Le boîtier lui-même peut ouvrir le coffre ${vault}`,
