@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"reflect"
 	"strings"
 
@@ -56,7 +55,8 @@ func (s *Server) identify(c *fiber.Ctx, need caller.Role) (caller.Caller, error)
 	if consoleConn(c) {
 		return caller.Caller{Role: caller.Console, Name: "console", Sight: auth.SeesAll()}, nil
 	}
-	who := caller.Caller{Addr: peer(c), Agent: c.Get(fiber.HeaderUserAgent), Host: string(c.Request().Header.Host())}
+	addr, remote := addrOf(c.Context().RemoteAddr())
+	who := caller.Caller{Addr: addr, Remote: remote, Agent: c.Get(fiber.HeaderUserAgent), Host: string(c.Request().Header.Host())}
 	text, isToken := bearer(c)
 	if !isToken { // who sends a token is nobody else, whatever cookie comes along
 		who.Token = c.Cookies(api.SessionCookie)
@@ -122,15 +122,12 @@ func (s *Server) conditions(r route, who caller.Caller) error {
 	if r.role < caller.Owner {
 		return nil
 	}
-	allowed, err := s.cfg.Auth.Administers(s.ctx, who.Addr)
+	allowed, err := s.cfg.Auth.Administers(s.ctx, who.Home())
 	if err == nil && !allowed {
 		err = problem(fiber.StatusForbidden, "This NVR is administered from certain addresses only, and yours is none of them. `cardea users allow-list clear` on the box opens it again.")
 	}
 	return err
 }
-
-// peer is the address at the other end of the connection.
-func peer(c *fiber.Ctx) netip.Addr { return addrOf(c.Context().RemoteAddr()) }
 
 // consoleConn reports whether a request came through the admin socket.
 func consoleConn(c *fiber.Ctx) bool {

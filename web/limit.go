@@ -149,7 +149,8 @@ func (s *Server) limitRate(c *fiber.Ctx) error {
 	if consoleConn(c) {
 		return c.Next()
 	}
-	if wait, ok := s.limiter.allow(peer(c)); !ok {
+	addr, _ := addrOf(c.Context().RemoteAddr())
+	if wait, ok := s.limiter.allow(addr); !ok {
 		c.Set(fiber.HeaderRetryAfter, retryAfter(wait))
 		return problem(fiber.StatusTooManyRequests, "Too many requests from this address. Wait a moment and try again.")
 	}

@@ -20,7 +20,8 @@ func (s *Server) identifyLinked(c *fiber.Ctx, r route) (caller.Caller, error) {
 	if !r.handler.linked || text == "" || consoleConn(c) {
 		return s.identify(c, r.role)
 	}
-	who := caller.Caller{Addr: peer(c), Agent: c.Get(fiber.HeaderUserAgent), Host: string(c.Request().Header.Host())}
+	addr, remote := addrOf(c.Context().RemoteAddr())
+	who := caller.Caller{Addr: addr, Remote: remote, Agent: c.Get(fiber.HeaderUserAgent), Host: string(c.Request().Header.Host())}
 	grant, err := s.links.Open(text, fiber.MethodGet, c.Path())
 	if err != nil {
 		return who, errLink()

@@ -38,7 +38,8 @@ func (l *limitListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		n := network(addrOf(conn.RemoteAddr()))
+		addr, _ := addrOf(conn.RemoteAddr())
+		n := network(addr)
 		if l.take(n) {
 			return &limitConn{Conn: conn, release: sync.OnceFunc(func() { l.give(n) })}, nil
 		}
@@ -103,12 +104,4 @@ func (c *limitConn) Write(b []byte) (int, error) {
 func (c *limitConn) Close() error {
 	c.release()
 	return c.Conn.Close()
-}
-
-// addrOf is the address of a peer without its port; invalid where there is none, as on a pipe.
-func addrOf(a net.Addr) netip.Addr {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		return tcp.AddrPort().Addr().Unmap()
-	}
-	return netip.Addr{}
 }

@@ -39,6 +39,8 @@ const testPassword = "seven grey herons over Lund 4"
 type fixture struct {
 	t       *testing.T
 	dir     string
+	tunnel  *tunnelEnd
+	direct  string // base while requests go through the tunnel
 	server  *Server
 	people  *auth.People
 	db      *store.DB
@@ -94,7 +96,10 @@ func newFixture(t *testing.T, edit ...func(*auth.Config)) *fixture {
 	run, stop := context.WithCancel(ctx)
 	done := make(chan error, 2)
 	go func() { done <- recorder.Run(run) }()
-	go func() { done <- f.server.Run(run, []net.Listener{Limit(tcp)}, []net.Listener{console.Mark(pipe)}) }()
+	f.tunnel = &tunnelEnd{Listener: listen(t)}
+	go func() {
+		done <- f.server.Run(run, []net.Listener{Limit(tcp), Limit(f.tunnel)}, []net.Listener{console.Mark(pipe)})
+	}()
 	t.Cleanup(func() {
 		stop()
 		f.transport.CloseIdleConnections()

@@ -29,7 +29,7 @@ func (a *API) SetupState(ctx context.Context, _ *None) (*Body[Setup], error) {
 		return nil, err
 	}
 	who := caller.From(ctx)
-	return answer(Setup{claimed, who.Role == caller.Console || a.auth.OnLAN(who.Addr), a.cfg.Name, a.auth.PasskeysPossible(who.Host)}), nil
+	return answer(Setup{claimed, who.Role == caller.Console || a.auth.OnLAN(who.Home()), a.cfg.Name, a.auth.PasskeysPossible(who.Host)}), nil
 }
 
 // Enrolment is shown once.
@@ -54,7 +54,7 @@ type BeginSetupRequest struct {
 
 // BeginSetup answers POST /api/setup: nothing is stored for good yet, and a second call replaces the first.
 func (a *API) BeginSetup(ctx context.Context, in *BeginSetupRequest) (*Body[Enrolment], error) {
-	e, err := a.auth.Setup(ctx, auth.SetupRequest{Token: in.Body.Token, Name: in.Body.Name, Password: in.Body.Password}, caller.From(ctx).Addr)
+	e, err := a.auth.Setup(ctx, auth.SetupRequest{Token: in.Body.Token, Name: in.Body.Name, Password: in.Body.Password}, caller.From(ctx).Home())
 	if err != nil {
 		return nil, err
 	}

@@ -61,6 +61,8 @@ type Caller struct {
 	Name   string
 	// Addr is the address of the peer of the connection, never one that a header claims. Invalid on the admin socket.
 	Addr netip.Addr
+	// Remote is true where Addr is what the relay said of who came through the tunnel: good for counting, not for permission.
+	Remote bool
 	// Agent is the User-Agent header, for the list of sessions.
 	Agent string
 	// Token is the session's secret as the cookie carries it; empty for a stranger and for the console. It MUST NOT
@@ -85,6 +87,14 @@ type Caller struct {
 
 // Sees reports whether the caller sees a camera, with everything that comes from it. What a caller does not see is not there: 404.
 func (c Caller) Sees(camera store.ID) bool { return c.Sight.Sees(camera) }
+
+// Home is the address for whatever asks where somebody is: invalid, so outside of every list and network, for who came through the tunnel.
+func (c Caller) Home() netip.Addr {
+	if c.Remote {
+		return netip.Addr{}
+	}
+	return c.Addr
+}
 
 // Be makes the caller the person of an account.
 func (c *Caller) Be(u auth.User) {

@@ -150,7 +150,7 @@ func (p *Playback) offered(c *fiber.Ctx) (*peer, *webrtc.Offer, error) {
 		return nil, nil, errors.Join(err, store.Errorf(store.Conflict, "an owner has switched WebRTC off; use the live socket"))
 	}
 	// Through the relay there is no UDP, and no address of this house goes out.
-	if who.Role != caller.Console && !p.auth.OnLAN(who.Addr) {
+	if who.Role != caller.Console && !p.auth.OnLAN(who.Home()) {
 		return nil, nil, store.Errorf(store.Conflict, "WebRTC is for the home network only; use the live socket")
 	}
 	if kind, _, _ := strings.Cut(c.Get(fiber.HeaderContentType), ";"); !strings.EqualFold(strings.TrimSpace(kind), typeSDP) {
