@@ -1,7 +1,7 @@
 // Package nvr is the recorder as a whole: one runner for each camera, and what people do with it.
 //
-// Its nouns: NVR, with a method for each use case; CameraStatus, Clip and Health, what people see; runner, a camera with its
-// hub and its line of recording. It owns who is connected and recorded at any moment, the settings of retention, alarms and
+// Its nouns: NVR, with a method for each use case; CameraStatus, Clip and Health, what people see; Feed and View, what somebody who
+// watches live reads; Talk, the way to a camera's loudspeaker; runner, a camera with its hub and its line of recording. It owns who is connected and recorded at any moment, the settings of retention, alarms and
 // backups. It never decides who may do what (package web does, on the loaded object), never serves a request and never sees an
 // identity.
 //

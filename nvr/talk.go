@@ -73,7 +73,7 @@ func (n *NVR) Talk(ctx context.Context, actor store.Actor, id store.ID) (*Talk, 
 		talk.Close() //nolint:errcheck // always nil
 		free()
 	})
-	n.cameras.Go(func() {
+	ok := n.beside(func() {
 		select {
 		case <-ctx.Done():
 		case <-connection.Done():
@@ -81,7 +81,22 @@ func (n *NVR) Talk(ctx context.Context, actor store.Actor, id store.ID) (*Talk, 
 		}
 		t.end()
 	})
+	if !ok {
+		t.end()
+		return nil, store.Errorf(store.Unavailable, "Cardea is about to end")
+	}
 	return t, nil
+}
+
+// beside runs f beside the cameras, unless they are about to end; Run waits for it.
+func (n *NVR) beside(f func()) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.running == nil {
+		return false
+	}
+	n.cameras.Go(f)
+	return true
 }
 
 // talkConfig says how the back channel of a camera is reached, and gives the context of its main stream.
@@ -115,7 +130,7 @@ func (n *NVR) askTalk(ctx context.Context, r *runner) {
 	if err != nil {
 		return
 	}
-	n.cameras.Go(func() {
+	n.beside(func() {
 		asking, cancel := context.WithTimeout(connection, askTalkWithin)
 		defer cancel()
 		can, err := rtsp.CanTalk(asking, cfg)
