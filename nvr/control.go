@@ -58,6 +58,10 @@ func (r *runner) onvifConfig(row store.Camera, away bool) (onvif.Config, error) 
 	if at.Scheme != "https" && row.Trust != store.TrustPlain {
 		return onvif.Config{}, store.Errorf(store.Conflict, "a camera that is known by its key or its certificate is spoken with over https:// only; change its ONVIF address")
 	}
+	// The account is bound to the host of the stream: whoever can write to the database cannot have it shown to another one.
+	if stream, err := url.Parse(row.URL); err != nil || stream.Hostname() != at.Hostname() {
+		return onvif.Config{}, store.Errorf(store.Conflict, "the ONVIF address of this camera is at another host than its stream; enter it again")
+	}
 	account, err := r.n.credentials(row)
 	if err != nil {
 		return onvif.Config{}, store.Errorf(store.Conflict, "%s", lostSecret)

@@ -103,7 +103,7 @@ func (r *runner) hear(ctx context.Context) error {
 				case <-pulling.Done():
 				}
 			}
-		})
+		}, func() bool { return !r.away() })
 	}()
 	h := hearing{r: r, detectors: newDetectors(), events: map[string]store.ID{}}
 	defer h.end()
@@ -121,6 +121,13 @@ func (r *runner) hear(ctx context.Context) error {
 			h.tick()
 		}
 	}
+}
+
+// away reports whether the NVR keeps away from the camera: then it is told nothing, not even good-bye.
+func (r *runner) away() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.isolation != nil
 }
 
 // hearing makes events of signals.

@@ -187,12 +187,20 @@ func TestONVIFControl(t *testing.T) {
 			t.Errorf("%s is not in the access log", action)
 		}
 	}
-	// Nobody knows who a camera in doubt is.
+	// An address that got into the index by another way than this program's is not spoken to.
 	r, err := b.runner(id)
 	if err != nil {
 		t.Fatal(err)
 	}
+	row := b.camera(id).Camera
+	row.ONVIF = "http://127.0.0.2:80/onvif/device_service"
+	if _, err := r.onvifConfig(row, false); store.ErrorCode(err) != store.Conflict {
+		t.Errorf("another host: %v", err)
+	}
+	// Nobody knows who a camera in doubt is.
+	eventually(t, "it is listened to", func() bool { return c.Subscriptions() > 0 })
 	b.isolate(ctx, suspicion{r, "test", "for a test", nil})
+	eventually(t, "it is left alone", func() bool { return b.camera(id).Connection.Phase == isolated })
 	asked := len(c.Requests())
 	if err := b.MoveCamera(ctx, anna, id, Movement{Home: true}); store.ErrorCode(err) != store.Conflict {
 		t.Errorf("moved: %v", err)
@@ -202,6 +210,11 @@ func TestONVIFControl(t *testing.T) {
 	}
 	if len(c.Requests()) != asked {
 		t.Error("a camera in doubt was spoken to")
+	}
+	for _, r := range c.Requests() {
+		if r.Operation == "Unsubscribe" {
+			t.Error("a camera in doubt was told good-bye")
+		}
 	}
 }
 

@@ -73,12 +73,12 @@ func TestAttack12Services(t *testing.T) {
 				}
 				switch operation {
 				case "CreatePullPointSubscription":
-					err = c.Watch(ctx, func() {}, func(onvif.Notification) { t.Error("a notification") })
+					err = c.Watch(ctx, func() {}, func(onvif.Notification) { t.Error("a notification") }, nil)
 				case "PullMessages":
 					if name == "endless" {
 						return // a pull may take its time: it is bounded by what it was given, which is longer than a test
 					}
-					err = c.Watch(ctx, func() {}, func(onvif.Notification) { t.Error("a notification") })
+					err = c.Watch(ctx, func() {}, func(onvif.Notification) { t.Error("a notification") }, nil)
 				case "GetPresets":
 					_, err = c.Presets(ctx, s.Main.Token)
 				case "GetImagingSettings":

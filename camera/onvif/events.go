@@ -46,8 +46,9 @@ type subscription struct {
 
 // Watch gives each notification to notify, from its own goroutine, until ctx is done (then it returns nil) or the camera cannot be
 // asked any more. A subscription that the camera forgot is made anew, once for each time it worked; subscribed is called each time
-// there is a new one: what was on before is unknown then, the camera says it again.
-func (c *Client) Watch(ctx context.Context, subscribed func(), notify func(Notification)) error {
+// there is a new one: what was on before is unknown then, the camera says it again. In the end the camera is told that nobody listens any
+// more, where leave, which may be nil, allows to say so.
+func (c *Client) Watch(ctx context.Context, subscribed func(), notify func(Notification), leave func() bool) error {
 	for {
 		s, err := c.subscribe(ctx)
 		if err != nil {
@@ -55,7 +56,9 @@ func (c *Client) Watch(ctx context.Context, subscribed func(), notify func(Notif
 		}
 		subscribed()
 		worked, err := s.run(ctx, notify)
-		s.end()
+		if leave == nil || leave() {
+			s.end()
+		}
 		var fault ErrFault
 		if ctx.Err() != nil || !worked || !errors.As(err, &fault) {
 			return quiet(ctx, err)

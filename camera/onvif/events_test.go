@@ -32,7 +32,7 @@ func watch(t *testing.T, c *onvif.Client) (signals <-chan onvif.Signal, news <-c
 			if s, ok := n.Signal(); ok {
 				out <- s
 			}
-		})
+		}, nil)
 	}()
 	return out, again, func() error {
 		cancel()
@@ -153,7 +153,7 @@ func TestEventErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 		// What never works is not tried in a circle.
-		err = c.Watch(t.Context(), func() {}, func(onvif.Notification) {})
+		err = c.Watch(t.Context(), func() {}, func(onvif.Notification) {}, nil)
 		var refused onvif.ErrFault
 		if !errors.As(err, &refused) || refused.Operation != operation {
 			t.Errorf("%s: %v", operation, err)

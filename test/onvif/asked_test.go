@@ -97,7 +97,7 @@ func askEverything(t *testing.T, d camera) {
 	bright := 12.5
 	must(c.SetImaging(ctx, s.Main.Source, &bright, onvif.Auto))
 	pulling, stop := context.WithCancel(ctx)
-	must(c.Watch(pulling, func() {}, func(onvif.Notification) { stop() }))
+	must(c.Watch(pulling, func() {}, func(onvif.Notification) { stop() }, nil))
 	if s.Sub.Token == "" {
 		return // a camera of the old kind: H.265 has no name there, nor have certificates
 	}
