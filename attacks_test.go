@@ -44,6 +44,35 @@ func TestAttackTable(t *testing.T) {
 	}
 }
 
+// TestASVSTable holds the table of docs/security.md to the tree: one row for each item of OWASP ASVS 5.0 that binds this program, and each test that a row names is there.
+func TestASVSTable(t *testing.T) {
+	text, err := os.ReadFile("docs/security.md")
+	noError(t, err)
+	rows := map[string]bool{}
+	for _, row := range regexp.MustCompile(`(?m)^\| (\d+\.\d+\.\d+) \| ([123]) \| [^|]+ \| ([^|]+) \|$`).FindAllStringSubmatch(string(text), -1) {
+		if rows[row[1]] {
+			t.Errorf("%s has two rows", row[1])
+		}
+		rows[row[1]] = true
+		tests := regexp.MustCompile("`([^`:]+): (Test[^`]+)`").FindAllStringSubmatch(row[3], -1)
+		if len(tests) == 0 && !strings.HasPrefix(row[3], "none: ") {
+			t.Errorf("%s has neither a test nor a reason", row[1])
+		}
+		for _, test := range tests {
+			if named(t, test[1], test[2]) == "" {
+				t.Errorf("%s: there is no %s in %s", row[1], test[2], test[1])
+			}
+		}
+	}
+	for _, item := range strings.Fields(`2.4.1 3.3.1 3.3.2 3.3.3 3.3.4 3.4.1 3.4.3 3.4.4 3.4.5 3.4.6 3.5.1 3.5.2 3.5.3 4.1.3 4.2.1 4.4.1 4.4.2 4.4.4 6.1.1 6.2.1 6.2.4 6.2.12
+		6.3.2 6.3.3 6.4.1 6.4.3 6.5.1 6.5.2 6.5.3 6.5.4 6.5.5 7.2.3 7.2.4 7.3.1 7.3.2 7.4.1 7.4.3 7.5.1 7.5.2 8.2.2 12.1.1 12.1.3 12.2.2 12.3.4 16.3.1 16.3.2
+		16.4.1 16.4.2 16.4.3 16.5.3`) {
+		if !rows[item] {
+			t.Errorf("%s has no row", item)
+		}
+	}
+}
+
 // named finds a test with its comment and body; "" when there is none. where is a folder of Go, or a file of tests in the browser.
 func named(t *testing.T, where, name string) string {
 	t.Helper()
