@@ -314,3 +314,77 @@ func statsOf(change func(*rtspStats)) rtspStats {
 	change(&s)
 	return s
 }
+
+// TestPowerCut: thirty-two cameras that lose their connections in one moment, as in a power cut, are not tried again in one moment; and all come back.
+func TestPowerCut(t *testing.T) {
+	const cameras = 32
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	var mu sync.Mutex
+	var conns []net.Conn
+	begun := 0
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			conns, begun = append(conns, conn), begun+1
+			mu.Unlock()
+		}
+	}()
+	u := &url.URL{Scheme: "rtsp", Host: ln.Addr().String(), Path: "/front"}
+	var all []*watch
+	for range cameras {
+		all = append(all, start(t, Config{URL: u, Backoff: time.Second, BackoffMax: time.Minute}))
+	}
+	connected := func(n int) func() bool {
+		return func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return begun >= n
+		}
+	}
+	eventually(t, "all connections", connected(cameras))
+	mu.Lock()
+	for _, conn := range conns {
+		conn.Close()
+	}
+	conns = nil
+	mu.Unlock()
+	var waits []time.Duration
+	for _, w := range all {
+		eventually(t, "the next attempt to be planned", func() bool {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			for _, s := range w.states {
+				if s.Phase == Waiting {
+					waits = append(waits, s.NextAttempt.Sub(s.Since).Round(time.Millisecond))
+					return true
+				}
+			}
+			return false
+		})
+	}
+	slices.Sort(waits)
+	// Between a half and one and a half of the back-off, evenly: two of five in one fifth of that would be a freak.
+	most := 0
+	for _, from := range waits {
+		n := 0
+		for _, wait := range waits {
+			if wait >= from && wait < from+200*time.Millisecond {
+				n++
+			}
+		}
+		most = max(most, n)
+	}
+	t.Logf("attempts from %v to %v, at most %d of %d within 200 ms", waits[0], waits[cameras-1], most, cameras)
+	if waits[0] < 450*time.Millisecond || waits[cameras-1] > 1600*time.Millisecond || most > cameras*3/4 {
+		t.Errorf("attempts are planned after %v", waits)
+	}
+	eventually(t, "all to come back", connected(2*cameras))
+}
