@@ -17,19 +17,24 @@ test('each kind has a plain sentence, in each language', async () => {
     [event({ kind: 'camera.online' }), 'Yard is back'],
     [event({ kind: 'camera.identity', labels: ['isolated', 'identity'] }), 'Cardea keeps away from Yard: its identity is in doubt'],
     [event({ kind: 'camera.identity', labels: ['isolated', 'bitrate'] }), 'Cardea keeps away from Yard: it behaved unlike itself'],
+    [event({ kind: 'camera.identity', labels: ['revoked'] }), 'The certificate of Yard was taken back'],
+    [event({ kind: 'camera.identity', labels: ['pairing'] }), 'Pairing with Yard failed'],
     [event({ kind: 'camera.anomaly', labels: ['bitrate'] }), 'Yard behaves unlike itself'],
     [event({ kind: 'manual', data: { by: 'Ann' } }), 'Ann had Yard recorded'],
     [event({ kind: 'manual' }), 'Yard was recorded on demand'],
     [event({ kind: 'storage', camera: null, labels: ['disk-kept'] }), 'What is kept for ever leaves too little room for new recordings'],
     [event({ kind: 'system', camera: null, labels: ['clock'] }), 'The clock of the box was wrong, or was set'],
     [event({ kind: 'system', camera: null, labels: ['of tomorrow'] }), 'Something happened to the box'],
-    [event({ kind: 'doorbell' }), 'doorbell: Yard'],
+    [event({ kind: 'doorbell' }), 'Somebody rang at Yard'],
+    [event({ kind: 'object', labels: ['person', 'dog'] }), 'Yard has seen person, dog'],
+    [event({ kind: 'tamper' }), 'Somebody tampers with Yard'],
+    [event({ kind: 'smoke' }), 'smoke: Yard'],
   ] as const) {
     expect(sentence(given, 'Yard')).toBe(want);
   }
   for (const language of ['de', 'fr', 'es'] as const) {
     await use(language);
-    for (const kind of ['motion', 'camera.offline', 'camera.online', 'camera.identity', 'camera.anomaly', 'manual']) expect(sentence(event({ kind }), 'Yard')).toContain('Yard');
+    for (const kind of ['motion', 'camera.offline', 'camera.online', 'camera.identity', 'camera.anomaly', 'manual', 'object', 'doorbell', 'tamper']) expect(sentence(event({ kind }), 'Yard')).toContain('Yard');
   }
   await use('en');
 });
@@ -43,7 +48,7 @@ test('what else there is to say', () => {
   expect(lasting(event({ kind: 'camera.offline' }))).toBe('');
   expect(toneOf(event({ kind: 'camera.offline', end: null }))).toBe('danger');
   expect(groupOf(event({ kind: 'camera.online' }))).toBe('away');
-  expect(groupOf(event({ kind: 'doorbell' }))).toBeUndefined();
+  expect(groupOf(event({ kind: 'smoke' }))).toBeUndefined();
 });
 
 test('a camera that went is shown as it was before', () => {

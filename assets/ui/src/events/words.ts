@@ -4,14 +4,15 @@ import { duration } from '../controls/format';
 import type { IconName } from '../controls/icons';
 import { lookUp, m } from '../i18n/m';
 
-export type Group = 'motion' | 'away' | 'identity' | 'manual' | 'storage' | 'system';
+export type Group = 'motion' | 'doorbell' | 'away' | 'identity' | 'manual' | 'storage' | 'system';
 export type Tone = 'plain' | 'good' | 'warn' | 'danger';
 
 /** The kinds of events that a person tells apart, each with those of the API. */
 export const groups: Record<Group, string[]> = {
-  motion: ['motion'],
+  motion: ['motion', 'object'],
+  doorbell: ['doorbell'],
   away: ['camera.offline', 'camera.online'],
-  identity: ['camera.identity', 'camera.anomaly'],
+  identity: ['camera.identity', 'camera.anomaly', 'tamper'],
   manual: ['manual'],
   storage: ['storage'],
   system: ['system'],
@@ -25,6 +26,9 @@ export const iconOf = (event: Event): IconName => icons[event.kind] ?? 'info';
 
 const icons: Record<string, IconName> = {
   motion: 'motion',
+  object: 'person',
+  doorbell: 'events',
+  tamper: 'warning',
   'camera.offline': 'away',
   'camera.online': 'returned',
   'camera.identity': 'shieldOff',
@@ -40,6 +44,7 @@ export function toneOf(event: Event): Tone {
     case 'camera.offline':
       return event.end ? 'warn' : 'danger';
     case 'camera.identity':
+    case 'tamper':
     case 'storage':
       return 'danger';
     case 'camera.anomaly':
@@ -63,11 +68,19 @@ export function sentence(event: Event, camera: string): string {
     case 'camera.online':
       return say.back(camera);
     case 'camera.identity':
+      if (event.labels.includes('pairing')) return say.pairingFailed(camera);
+      if (event.labels.includes('revoked')) return say.revoked(camera);
       return event.labels.includes('identity') ? say.identity(camera) : say.isolated(camera);
     case 'camera.anomaly':
       return say.anomaly(camera);
     case 'motion':
       return say.motion(camera);
+    case 'object':
+      return say.object(camera, event.labels.join(', ') || say.something);
+    case 'doorbell':
+      return say.doorbell(camera);
+    case 'tamper':
+      return say.tamper(camera);
     case 'manual': {
       const by = event.data?.['by'];
       return typeof by === 'string' && by ? say.manualBy(camera, by) : say.manual(camera);
