@@ -3,7 +3,7 @@
 #   docker run -d --name cardea --network host --read-only --cap-drop ALL --security-opt no-new-privileges \
 #     -v cardea:/data ghcr.io/OWNER/cardea
 #
-# --network host lets cameras be found by multicast; with a bridge network add cameras by address and publish 8443.
+# --network host lets cameras be found by multicast; with a bridge network add cameras by address and publish 8443, TCP and UDP.
 FROM node:20-bookworm-slim AS ui
 WORKDIR /src/assets/ui
 COPY assets/ui/package.json assets/ui/package-lock.json ./
@@ -32,7 +32,7 @@ COPY --from=build --chown=65532:65532 /data /data
 USER 65532:65532
 ENV CARDEA_DATA=/data
 VOLUME /data
-EXPOSE 8443
+EXPOSE 8443 8443/udp
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["/cardea", "health"]
 ENTRYPOINT ["/cardea"]

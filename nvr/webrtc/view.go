@@ -34,6 +34,7 @@ type View struct {
 	reader Source
 	stream *frame.Stream
 	queue  []*frame.Frame // from the newest key frame on, until the browser is connected
+	still  bool           // nothing more before the next key frame
 	video  *track
 	audio  *track // nil without
 }
@@ -113,6 +114,13 @@ func (s *Server) View(ctx context.Context, o *Offer, at []netip.Addr, reader Sou
 // Answer is the answer to the offer.
 func (v *View) Answer() string { return v.answer }
 
+// Still makes the view begin with one picture and go on at the next key frame: the newest ones are old, and a row of them would look
+// like a picture that moves. Call it before Run.
+func (v *View) Still() {
+	clear(v.queue[1:])
+	v.queue, v.still = v.queue[:1], true
+}
+
 // Sound reports whether the camera's sound goes along.
 func (v *View) Sound() bool { return v.audio != nil }
 
@@ -141,7 +149,9 @@ func (v *View) take(frames []*frame.Frame) error {
 		case !f.Video():
 		case f.Key:
 			clear(v.queue)
-			v.queue, before = v.queue[:0], nil
+			v.queue, before, v.still = v.queue[:0], nil, false
+		case v.still:
+			continue
 		case before != nil && f.PTS <= before.PTS:
 			return ErrReordered
 		}
@@ -281,6 +291,9 @@ func (v *View) send(f *frame.Frame) error {
 		return err
 	}
 	if f.Video() {
+		if v.still = v.still && !f.Key; v.still {
+			return nil
+		}
 		if f.Stream == v.video.stream && f.PTS <= v.video.lastPTS {
 			return ErrReordered
 		}

@@ -267,6 +267,35 @@ func TestEveryPicture(t *testing.T) {
 	}
 }
 
+// TestStill: of a camera that sends nothing any more one picture is shown, and the next key frame goes on.
+func TestStill(t *testing.T) {
+	s, l, b := newServer(t), newLens(t), newBrowser(t, pion.RTPCodecTypeVideo)
+	for range 10 {
+		l.next()
+	}
+	offer, err := webrtc.ParseOffer(b.offer())
+	check(t, err)
+	v, err := s.View(t.Context(), offer, loopback, l.reader())
+	check(t, err)
+	v.Still()
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- v.Run(ctx) }()
+	defer func() { stop(); <-done }()
+	b.accept(v.Answer())
+	b.until("a picture", b.count(1))
+	for range fps {
+		l.next()
+		time.Sleep(2 * time.Millisecond)
+	}
+	b.until("the pictures from the key frame on", b.count(11))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if all := b.inOrder(); all[0].number != 0 || all[1].number != fps {
+		t.Errorf("pictures %v", all)
+	}
+}
+
 // TestEnds: a view ends with the browser, with the camera and with its right.
 func TestEnds(t *testing.T) {
 	begin := func(t *testing.T) (*lens, *browser, context.CancelFunc, func() error) {

@@ -65,7 +65,7 @@ export function fetchUnchecked(url) {
 }
 
 /** Starts Chromium with a home of its own, the certificate in its store where one is given, and a name for 127.0.0.1. */
-export async function browse(t, { certificate, name, ...context } = {}) {
+export async function browse(t, { certificate, name, args = [], ...context } = {}) {
   const home = scratch(t, 'home');
   if (certificate) {
     const store = join(home, '.pki/nssdb');
@@ -78,7 +78,7 @@ export async function browse(t, { certificate, name, ...context } = {}) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     env: { ...process.env, HOME: home },
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', ...(name ? [`--host-resolver-rules=MAP ${name} 127.0.0.1`] : [])],
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', ...(name ? [`--host-resolver-rules=MAP ${name} 127.0.0.1`] : []), ...args],
   });
   t.after(() => browser.close());
   const page = await (await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-GB', ...context })).newPage();

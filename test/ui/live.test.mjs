@@ -162,7 +162,7 @@ test('a camera that stops is said to have stopped', async (t) => {
 });
 
 test('one camera alone: quality, snapshot, keys, full screen', async (t) => {
-  const { page } = await open(t, { acceptDownloads: true });
+  const { page } = await open(t, { acceptDownloads: true, permissions: ['microphone'], args: ['--use-fake-device-for-media-stream'] });
   await until('two live pictures', async () => (await tiles(page, '[data-state=live]').count()) === 2);
   await keep(page, 'live-wall');
   await page.keyboard.press('1');
@@ -177,6 +177,12 @@ test('one camera alone: quality, snapshot, keys, full screen', async (t) => {
   await until('the other camera', () => page.url() !== first);
   await readable(page, 'one camera');
   await keep(page, 'live-alone');
+  // The virtual cameras have a loudspeaker.
+  await page.getByRole('button', { name: /^Hold to talk/ }).first().waitFor();
+  await page.keyboard.down('t');
+  await page.getByText('You are heard').waitFor();
+  await page.keyboard.up('t');
+  await page.getByText('You are heard').waitFor({ state: 'hidden' });
   await page.keyboard.press('f');
   await until('the full screen', () => page.evaluate(() => document.fullscreenElement?.dataset.testid === 'tile'));
   await page.keyboard.press('f');

@@ -26,7 +26,7 @@ const (
 	peersTotal = 64
 	// firstPicture is how long an offer waits for a picture of the camera.
 	firstPicture = 3 * time.Second
-	// oldPicture is when a camera has stopped to send, so that there is nothing to watch.
+	// oldPicture is when a picture is none of now any more.
 	oldPicture = 2 * time.Second
 	typeSDP    = "application/sdp"
 )
@@ -101,14 +101,10 @@ func (p *Playback) WHEP(c *fiber.Ctx) error {
 		ended()
 		return cannot(err)
 	}
-	old := feed.Age() > oldPicture
-	if old { // it runs out at once, with everything that belongs to it
-		own.end(nil)
+	if feed.Age() > oldPicture {
+		view.Still()
 	}
 	p.run(own, view.Run, ended)
-	if old {
-		return errNoPicture
-	}
 	return answer(c, own, view.Answer())
 }
 

@@ -53,6 +53,7 @@ export class LivePlayer implements Sink {
   private coming: Connection | undefined;
   private mime = '';
   private fits = false;
+  private parts = 0;
   private waitForKey = true;
   private asked = '';
   private resting = 0;
@@ -211,6 +212,7 @@ export class LivePlayer implements Sink {
     this.mime = mime;
     this.quality = quality;
     this.fresh.age = age;
+    this.parts = 0;
     this.waitForKey = true;
     this.fits = playable(mime);
     // Who asked for the smaller stream may get the larger one first.
@@ -235,6 +237,8 @@ export class LivePlayer implements Sink {
       this.waitForKey = true;
     } else if (kind === 'key') this.waitForKey = false;
     if (!this.buffer || (kind === 'part' && this.waitForKey)) return;
+    // The first part holds everything from before; whatever follows has just been captured.
+    if (kind !== 'init' && ++this.parts === 2) this.fresh.age = 0;
     const buffer = this.buffer;
     // A tab that was asleep has a queue; the next key frame starts afresh.
     if (buffer.pending > 120) this.waitForKey = true;

@@ -44,6 +44,8 @@ export default {
   noPlayer: 'Dieser Browser kann keine Streams abspielen.',
   noH265: 'Die Kamera sendet H.265, und dieser Browser kann es nicht zeigen. Stelle die Kamera auf H.264 um, oder nimm Safari, Edge oder Chrome auf einem Gerät mit H.265-Decoder.',
   noCodec: (mime: string) => `Dieser Browser kann ${mime} nicht abspielen.`,
+  toH264: 'In H.264 zeigen',
+  switched: 'Der kleine Stream ist jetzt H.264. Die Aufnahme bleibt, wie sie ist.',
   move: {
     open: (camera: string) => `${camera} bewegen`,
     pad: (camera: string) => `Richtung von ${camera}`,
@@ -64,6 +66,11 @@ export default {
     beginning: 'Verbindung wird aufgebaut',
     noMicrophone: 'Dieser Browser gibt kein Mikrofon frei. Erlaube es in den Einstellungen der Website und öffne diese Seite über HTTPS.',
     failed: 'Die Kamera nimmt deine Stimme gerade nicht an.',
+  },
+  direct: {
+    title: 'Livebilder',
+    label: 'Direkt zu diesem Browser (WebRTC), wo das Netz es zulässt',
+    hint: 'Das ist der schnellste Weg, nur im Heimnetz, über UDP. Verschlüsselt wird mit DTLS 1.2, der einzigen Ausnahme von TLS 1.3 hier. Ausgeschaltet kommen die Bilder über die gesicherte Verbindung, etwa eine Zehntelsekunde später.',
   },
   groups: {
     title: 'Gruppen',

@@ -43,6 +43,8 @@ export default {
   noPlayer: 'This browser cannot play streams.',
   noH265: 'The camera sends H.265, and this browser cannot show it. Switch the camera to H.264, or use Safari, Edge or Chrome on a device with an H.265 decoder.',
   noCodec: (mime: string) => `This browser cannot play ${mime}.`,
+  toH264: 'Show it in H.264',
+  switched: 'The smaller stream is H.264 now. The recording stays as it is.',
   move: {
     open: (camera: string) => `Move ${camera}`,
     pad: (camera: string) => `Direction of ${camera}`,
@@ -63,6 +65,11 @@ export default {
     beginning: 'Connecting',
     noMicrophone: 'This browser gives no microphone. Allow it in the site’s settings, and open this page over HTTPS.',
     failed: 'The camera does not take your voice right now.',
+  },
+  direct: {
+    title: 'Live pictures',
+    label: 'Directly to this browser (WebRTC), where the network allows it',
+    hint: 'It is the quickest way, on the home network only, over UDP. Its encryption is DTLS 1.2, the one exception to TLS 1.3 here. Switched off, pictures come over the secure socket, about a tenth of a second later.',
   },
   groups: {
     title: 'Groups',

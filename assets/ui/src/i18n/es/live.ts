@@ -44,6 +44,8 @@ export default {
   noPlayer: 'Este navegador no puede reproducir transmisiones.',
   noH265: 'La cámara envía H.265 y este navegador no puede mostrarlo. Cambia la cámara a H.264, o usa Safari, Edge o Chrome en un aparato que decodifique H.265.',
   noCodec: (mime: string) => `Este navegador no puede reproducir ${mime}.`,
+  toH264: 'Mostrar en H.264',
+  switched: 'La transmisión pequeña es ahora H.264. La grabación sigue igual.',
   move: {
     open: (camera: string) => `Mover ${camera}`,
     pad: (camera: string) => `Dirección de ${camera}`,
@@ -64,6 +66,11 @@ export default {
     beginning: 'Conectando',
     noMicrophone: 'Este navegador no da micrófono. Permítelo en los ajustes del sitio y abre esta página por HTTPS.',
     failed: 'La cámara no acepta tu voz en este momento.',
+  },
+  direct: {
+    title: 'Imágenes en directo',
+    label: 'Directamente a este navegador (WebRTC), donde la red lo permite',
+    hint: 'Es el camino más rápido, solo en la red de casa, por UDP. Se cifra con DTLS 1.2, la única excepción a TLS 1.3 aquí. Apagado, las imágenes llegan por la conexión segura, una décima de segundo más tarde.',
   },
   groups: {
     title: 'Grupos',

@@ -44,6 +44,8 @@ export default {
   noPlayer: 'Ce navigateur ne sait pas lire les flux.',
   noH265: 'La caméra envoie du H.265, que ce navigateur ne sait pas afficher. Passez la caméra en H.264, ou utilisez Safari, Edge ou Chrome sur un appareil qui décode le H.265.',
   noCodec: (mime: string) => `Ce navigateur ne sait pas lire ${mime}.`,
+  toH264: 'Afficher en H.264',
+  switched: 'Le petit flux est maintenant en H.264. L’enregistrement ne change pas.',
   move: {
     open: (camera: string) => `Orienter ${camera}`,
     pad: (camera: string) => `Direction de ${camera}`,
@@ -64,6 +66,11 @@ export default {
     beginning: 'Connexion',
     noMicrophone: 'Ce navigateur ne donne pas de micro. Autorisez-le dans les réglages du site et ouvrez cette page en HTTPS.',
     failed: 'La caméra n’accepte pas votre voix pour le moment.',
+  },
+  direct: {
+    title: 'Images en direct',
+    label: 'Directement vers ce navigateur (WebRTC), où le réseau le permet',
+    hint: 'C’est le chemin le plus rapide, sur le réseau de la maison seulement, en UDP. Il est chiffré par DTLS 1.2, la seule exception à TLS 1.3 ici. Désactivé, les images passent par la connexion sécurisée, environ un dixième de seconde plus tard.',
   },
   groups: {
     title: 'Groupes',
