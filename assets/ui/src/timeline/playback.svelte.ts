@@ -164,6 +164,7 @@ export class Playback {
   private async run(wall: number, play: boolean, signal: AbortSignal): Promise<void> {
     let rows = [...(await this.source.list(wall, signal))];
     signal.throwIfAborted();
+    performance.mark('cardea:listed');
     let row = rows.shift();
     if (!row) {
       this.done = true;
@@ -202,11 +203,13 @@ export class Playback {
     const mime = this.thin ? `video/mp4; codecs="${videoCodec(clip.mime)}"` : clip.mime;
     if (!playable(mime)) throw new Error(unplayable(mime));
     const starting = this.buffer === undefined;
+    if (starting) performance.mark('cardea:indexed');
     const buffer = (this.buffer ??= new MediaBuffer(this.video, mime));
     this.video.playbackRate = this.rate;
 
     let next = from > 0 ? firstPart(clip.parts, from) : 0;
     const [init, firstBytes] = await Promise.all([this.read(clip, 0, clip.init_bytes, signal), this.thin ? undefined : this.read(clip, ...extent(clip, next, next + 1), signal)]);
+    if (starting) performance.mark('cardea:opened');
     const tracks = readInit(new Uint8Array(init));
     const video = tracks.find((t) => t.kind === 'video');
     const placed = placement.add(clip.id, Date.parse(clip.start), starting ? undefined : this.end());
@@ -219,7 +222,10 @@ export class Playback {
       await this.feed(firstBytes ?? new ArrayBuffer(), signal, placed, video);
       next++;
     }
-    if (starting) this.show(from, placement, play);
+    if (starting) {
+      performance.mark('cardea:appended');
+      this.show(from, placement, play);
+    }
 
     for (;;) {
       // The last part of a clip that is being written has no end yet.
