@@ -127,6 +127,7 @@ func (b *box) fetched(id store.ID) (clips int, missing time.Duration) {
 // TestFetchPart has a camera that remembers less than the cable was cut for: the gap shrinks by what it has, and the rest is given up. What was
 // missed by choice is not fetched.
 func TestFetchPart(t *testing.T) {
+	t.Parallel()
 	a, cut := rememberingAgent(t, 200<<10) // about four seconds
 	b := openBox(t, t.TempDir())
 	b.makeVault()
