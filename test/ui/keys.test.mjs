@@ -224,6 +224,7 @@ test('keys', async (t) => {
   });
 
   await t.test('the kit alone opens the recordings on a new device', async () => {
+    // Attack case 77 of docs/attacks.md.
     const phone = await browse(t, { certificate, name, viewport: { width: 390, height: 844 }, colorScheme: 'dark' });
     await phone.goto(`${origin}/live`);
     // A recovery code needs no waiting for the next code of the app.

@@ -231,6 +231,7 @@ test('people', async (t) => {
   });
 
   await t.test('a log that was put back is noticed', async () => {
+    // Attack case 81 of docs/attacks.md.
     const size = async () => Number(await page.getByTestId('witness-access').getAttribute('data-size'));
     await page.goto(`${house.origin}/log`);
     const before = await size();

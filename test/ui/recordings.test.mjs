@@ -1,6 +1,8 @@
 // Recordings that are not whole: one that is being written, one that a power cut tore, and the gap behind it.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { binary, browse, fetchUnchecked, keep, Program, recordings, scratch, setUp, signIn, until } from './box.mjs';
 import { onScreen } from './picture.mjs';
@@ -77,6 +79,23 @@ test('open and torn clips play, and a gap says why', async (t) => {
     await lane.focus();
     await page.keyboard.press('PageDown');
     await until('the keyboard moves it', async () => (await position()) < Date.parse(torn.end), 30);
+  });
+
+  await t.test('attack 74, a clip that was changed is refused by the player', async () => {
+    const file = join(dir, torn.path);
+    const data = readFileSync(file);
+    for (let at = 70_000; at < data.length; at += 65_552) data[at] ^= 1; // one bit of each chunk but the first
+    writeFileSync(file, data);
+    await page.reload();
+    await page.getByRole('button', { name: 'Vault locked' }).click();
+    await page.getByLabel('Vault passphrase', { exact: true }).fill(passphrase);
+    await page.getByRole('button', { name: 'Unlock', exact: true }).click();
+    await page.getByRole('button', { name: 'Vault open' }).waitFor();
+    await page.getByRole('button', { name: '10 min' }).click();
+    const [from, to, width] = await lane.evaluate((l) => [Number(l.dataset.from), Number(l.dataset.to), l.clientWidth]);
+    const middle = (Date.parse(torn.start) + Date.parse(torn.end)) / 2;
+    await lane.click({ position: { x: (width * (middle - from)) / (to - from), y: 17 } });
+    await page.getByText('changed after it was written').first().waitFor();
   });
 
   assert.deepEqual(page.complaints.filter((c) => !/WebSocket|ERR_CONNECTION|Failed to load/.test(c)), []);
