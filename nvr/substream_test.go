@@ -126,6 +126,13 @@ func TestSubstream(t *testing.T) {
 	watch(Main).width(t, Main)
 	watch(Auto).width(t, Main)
 	watch(Sub).width(t, Sub)
+	for range 10 {
+		watch(Main)
+		watch(Sub)
+	}
+	if front, small := a.Readers("front"), a.Readers("small"); front != 1 || small != 1 {
+		t.Errorf("%d connections for the big picture and %d for the small one, whoever watches", front, small)
+	}
 
 	missing := "rtsp://" + a.Addr().String() + "/nothing"
 	if _, err := b.ChangeCamera(t.Context(), anna, id, CameraChange{SubURL: &missing}); err != nil {
