@@ -345,7 +345,7 @@ func (t *track) write(payload []byte, marker bool) error {
 	t.packet.Header = rtp.Header{Version: 2, Marker: marker, SequenceNumber: uint16(t.packets), Timestamp: t.last}
 	t.packet.Payload = payload
 	if err := t.out.WriteRTP(&t.packet); err != nil {
-		return fmt.Errorf("send: %w", err)
+		return fmt.Errorf("%w: send: %w", ErrGone, err) // nothing else makes it fail
 	}
 	return nil
 }
@@ -360,7 +360,7 @@ func (v *View) report(t *track, wall time.Time) error {
 		SSRC: t.ssrc, NTPTime: ntp(wall), RTPTime: t.last, PacketCount: t.packets, OctetCount: t.bytes,
 	}})
 	if err != nil {
-		return fmt.Errorf("report: %w", err)
+		return fmt.Errorf("%w: report: %w", ErrGone, err)
 	}
 	return nil
 }
