@@ -29,6 +29,20 @@ func (c *cellar) release(e store.Event) {
 	}
 }
 
+// passes lets hours go by. Index and files are compared at the end.
+func (c *cellar) passes(n int) {
+	c.t.Helper()
+	for range n {
+		for i := range c.aged {
+			c.aged[i].at = c.aged[i].at.Add(-AgeWindow)
+		}
+		if err := c.Pass(c.t.Context()); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	c.pass()
+}
+
 // No rule takes the clips of an event that is kept for ever, only a person does.
 func TestKeptEvents(t *testing.T) {
 	for what, rule := range map[string]func(*cellar){
@@ -51,12 +65,7 @@ func TestKeptEvents(t *testing.T) {
 			clips := c.fill(c.camera, c.now.AddDate(0, 0, -3), 20)
 			kept := c.keep(c.camera, clips[7].Start.Add(35*time.Second)) // 25 s before the next clip
 			rule(c)
-			for range 60 { // age takes a little an hour
-				for i := range c.aged {
-					c.aged[i].at = c.aged[i].at.Add(-AgeWindow)
-				}
-				c.pass()
-			}
+			c.passes(25) // age takes a little an hour
 			left := c.left(c.camera)
 			if len(left) != 2 || left[0].ID != clips[7].ID || left[1].ID != clips[8].ID {
 				t.Fatalf("left %+v", left)
@@ -66,12 +75,7 @@ func TestKeptEvents(t *testing.T) {
 			}
 			c.release(kept)
 			rule(c)
-			for range 60 {
-				for i := range c.aged {
-					c.aged[i].at = c.aged[i].at.Add(-AgeWindow)
-				}
-				c.pass()
-			}
+			c.passes(5)
 			if left := c.left(c.camera); len(left) != 0 {
 				t.Errorf("released and still there: %+v", left)
 			}
