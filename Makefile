@@ -55,7 +55,7 @@ journeys: test-packages build ## whole-program tests against real counterparts
 	cd test/ui && npm ci --no-audit --no-fund --loglevel=error && npm run --silent test
 
 soak: test-packages build ## the long ones: thousands of kills and power cuts, minutes of fuzzing for every parser
-	CARDEA_KILLS=1000 go test -tags $(TAGS) -timeout 6h -count=1 -v -run 'TestKill' ./test/...
+	CARDEA_KILLS=1000 CARDEA_CUTS=500 go test -tags $(TAGS) -timeout 6h -count=1 -v -run 'TestKill|TestPowerCut' ./test/...
 	CARDEA_CUTS=3000 go test -tags $(TAGS) -timeout 6h -count=1 -v -run 'TestAttack6[68]' ./nvr/recorder
 	$(MAKE) fuzz FUZZTIME=5m
 
