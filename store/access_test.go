@@ -124,3 +124,43 @@ func TestApproval(t *testing.T) {
 		t.Fatal("an approval was used twice")
 	}
 }
+
+// TestApprovalRunsOut: a request can be answered, and an approval used, in its time only. One that is given back is good for what is left of it.
+func TestApprovalRunsOut(t *testing.T) {
+	at := &clock{at: noon}
+	db := must[*store.DB](t)(store.Open(t.Context(), store.Config{Dir: t.TempDir(), Now: at.Now}))
+	defer db.Close()
+	ctx := t.Context()
+	for _, name := range []string{"Ann", "Bob"} {
+		ok(t, db.CreateUser(ctx, account(name, store.RoleOwner), nil, nil, nil))
+	}
+	ann, bob := must[store.User](t)(db.UserByName(ctx, "Ann")), must[store.User](t)(db.UserByName(ctx, "Bob"))
+	ask := func(wantUsed bool) store.Approval {
+		t.Helper()
+		got, used, err := db.UseApproval(ctx, store.Approval{Act: "user.remove", Object: "x", About: "remove x", User: ann.ID, Expires: at.Now().Add(time.Hour)})
+		ok(t, err)
+		if used != wantUsed {
+			t.Fatalf("used: %v, %+v", used, got)
+		}
+		return got
+	}
+	late := ask(false)
+	at.Add(time.Hour)
+	wantCode(t, db.DecideApproval(ctx, late.ID, bob.ID, "Bob", true), store.Conflict)
+	request := ask(false)
+	if request.ID == late.ID {
+		t.Fatal("a request that has run out stands")
+	}
+	ok(t, db.DecideApproval(ctx, request.ID, bob.ID, "Bob", true))
+	wantCode(t, db.ReturnApproval(ctx, request.ID), store.NotFound) // it was not used
+	ask(true)
+	ok(t, db.ReturnApproval(ctx, request.ID))
+	if got := ask(true); got.ID != request.ID {
+		t.Fatalf("used %+v", got)
+	}
+	ok(t, db.ReturnApproval(ctx, request.ID))
+	at.Add(time.Hour)
+	if got := ask(false); got.ID == request.ID {
+		t.Fatal("an approval that has run out is used")
+	}
+}
