@@ -13,10 +13,10 @@ GOBUILD := CGO_ENABLED=1 go build -trimpath -buildmode=pie -tags $(TAGS)
 
 # What a fresh machine needs. The tests meet real counterparts, hence the long list.
 BUILD_PACKAGES := gcc libc6-dev ca-certificates
-TEST_PACKAGES  := $(BUILD_PACKAGES) age avahi-daemon avahi-utils buildah chromium chrony curl dbus ffmpeg fonts-dejavu-core gir1.2-gst-rtsp-server-1.0 \
+TEST_PACKAGES  := $(BUILD_PACKAGES) age avahi-daemon avahi-utils buildah chromium chrony curl dbus ffmpeg firefox-esr fonts-dejavu-core gir1.2-gst-rtsp-server-1.0 \
 	gstreamer1.0-libav gstreamer1.0-plugins-bad gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
 	gstreamer1.0-plugins-ugly gstreamer1.0-rtsp gstreamer1.0-tools glib-networking iproute2 iputils-ping jq libnss3-tools nftables ntpsec-ntpdate openssl procps \
-	python3-gi python3-zeep python3-zeroconf rsyslog rsyslog-gnutls sqlite3 sqlmap stunnel4 swtpm vlc-bin vlc-plugin-base wsdd
+	python3-gi python3-zeep python3-zeroconf rsyslog rsyslog-gnutls sqlite3 sqlmap stunnel4 swtpm vlc-bin vlc-plugin-base webkit2gtk-driver wsdd xauth xvfb
 
 # install-packages asks dpkg first, so that a second run costs no time and no network.
 define install-packages

@@ -62,5 +62,5 @@ export default defineConfig({
       '/api': { target: process.env.CARDEA ?? 'https://localhost:8443', secure: false, ws: true, changeOrigin: true },
     },
   },
-  test: { include: ['src/**/*.test.ts'], environment: 'node', setupFiles: ['src/i18n/setup.ts'] },
+  test: { include: ['src/**/*.test.ts'], environment: 'node', testTimeout: 60_000, setupFiles: ['src/i18n/setup.ts'] },
 });
