@@ -220,3 +220,46 @@ test('a phone', async (t) => {
   await readable(page, 'one camera');
   await keep(page, 'live-phone-alone');
 });
+
+test('a camera is moved by pointer and keys, and stops when it is let go', async (t) => {
+  const { page } = await open(t);
+  await tiles(page, '[data-state=live]').first().waitFor();
+  // The virtual cameras do not move; the box's own side is tested with an ONVIF camera.
+  const sent = [];
+  await page.addInitScript(() => {
+    const real = globalThis.fetch;
+    globalThis.fetch = async (...what) => {
+      const answer = await real(...what);
+      if (new URL(what[0].url ?? what[0], location.href).pathname !== '/api/cameras') return answer;
+      const list = (await answer.json()).map((camera) => ({ ...camera, controls: { ...camera.controls, ptz: true } }));
+      return Response.json(list);
+    };
+  });
+  await page.route('**/ptz', async (route) => {
+    if (route.request().method() === 'GET') return route.fulfill({ json: { presets: [{ token: '1', name: 'Gate' }, { token: '2', name: 'Street' }], pan_tilt: true, zoom: true } });
+    sent.push(route.request().postDataJSON());
+    await route.fulfill({ status: 204 });
+  });
+  await page.reload();
+  await page.getByRole('button', { name: /alone$/ }).first().click();
+  await page.getByRole('button', { name: /^Move / }).click();
+  const left = page.getByRole('button', { name: 'Left', exact: true });
+  await left.waitFor();
+  await readable(page, 'the pad');
+  await keep(page, 'live-move');
+  await left.hover();
+  await page.mouse.down();
+  await until('it is told again while it is held', () => sent.length >= 3);
+  await page.mouse.up();
+  await until('the stop', () => sent.at(-1).stop === true);
+  assert.ok(sent.slice(0, -1).every((act) => act.move.pan < 0 && act.move.tilt === 0 && act.ms === 1000));
+  await left.focus();
+  await page.keyboard.down('ArrowUp');
+  await until('the keys', () => sent.at(-1).move?.tilt > 0);
+  await page.keyboard.up('ArrowUp');
+  await until('the stop', () => sent.at(-1).stop === true);
+  assert.match(page.url(), /camera=/, 'the arrows did not leave the camera');
+  await page.getByLabel('Saved positions').selectOption('Street');
+  await until('the position', () => sent.at(-1).preset === '2');
+  assert.deepEqual(page.complaints, []);
+});
