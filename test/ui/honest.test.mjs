@@ -197,13 +197,13 @@ for (const [device, context] of [
       await signIn(page, password, owner.secret);
       await page.locator('[data-state=live]').first().waitFor();
       await check('live');
-      for (const name of ['Timeline', 'Cameras', 'Settings']) {
+      for (const name of ['Timeline', 'Cameras']) {
         await page.getByRole('link', { name, exact: true }).click();
         await page.getByRole('heading', { name, level: 1 }).waitFor();
         await page.waitForLoadState('networkidle');
         await check(name.toLowerCase());
       }
-      for (const [screen, heading] of [['account', 'Ada'], ['people', 'People'], ['log', 'Who saw what'], ['vaults', 'Vaults'], ['links', 'Links']]) {
+      for (const [screen, heading] of [['settings', 'Settings'], ['account', 'Ada'], ['people', 'People'], ['log', 'Who saw what'], ['vaults', 'Vaults'], ['links', 'Links'], ['events', 'Events'], ['storage', 'Storage'], ['health', 'Health'], ['safety', 'Is my home safe?'], ['more', 'More']]) {
         await page.goto(`${origin}/${screen}`);
         await page.getByRole('heading', { name: heading, level: 1 }).waitFor();
         await page.waitForLoadState('networkidle');

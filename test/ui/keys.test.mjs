@@ -2,11 +2,13 @@
 // may not again, a second vault with a kit of its own, the kit alone on a new device, and two owners for what matters.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { binary, browse, fetchUnchecked, keep, Program, scratch, setUp, signIn, totp, until } from './box.mjs';
 
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const password = 'seven quiet lanterns 42';
 const passphrase = 'lusab-babad-gutih-tugad-mudof';
 
@@ -69,6 +71,13 @@ test('keys', async (t) => {
     await keep(page, 'passkey');
   });
 
+  await t.test('that is taken back, and given again', async () => {
+    await page.getByRole('button', { name: 'Signing in only' }).click();
+    await page.getByText('Signs in only', { exact: true }).waitFor();
+    await page.getByRole('button', { name: 'Let it open your recordings' }).click();
+    await page.getByText('Opens your recordings', { exact: true }).waitFor();
+  });
+
   await t.test('one touch signs in and opens them', async () => {
     await page.getByRole('button', { name: 'Sign out', exact: true }).first().click();
     await keep(page, 'sign-in');
@@ -108,6 +117,7 @@ test('keys', async (t) => {
     const act = dialog.getByRole('button', { name: 'Let the box open it' });
     assert.ok(await act.isDisabled(), 'read first');
     await keep(page, 'open-vault');
+    await readable(page);
     await dialog.getByLabel('I have read this').check();
     await act.click();
     await home.getByText('The box can open it', { exact: true }).waitFor();
@@ -148,6 +158,7 @@ test('keys', async (t) => {
     await dialog.getByRole('button', { name: 'Test the kit' }).click();
     await dialog.getByLabel('Garden gate').check();
     await keep(page, 'second-vault');
+    await readable(page);
     await dialog.getByRole('button', { name: 'Save' }).click();
     const garden = page.getByRole('region', { name: 'Garden' });
     await garden.getByText('Garden gate').waitFor();
@@ -155,6 +166,7 @@ test('keys', async (t) => {
     assert.equal(made.name, 'Garden');
     assert.equal(made.cameras.length, 1);
     await keep(page, 'vaults-two');
+    await page.getByRole('row', { name: /^Ada/ }).getByText('own key').waitFor();
     // One passphrase opens both.
     await page.getByRole('button', { name: 'Vault open' }).click();
     await page.getByRole('button', { name: 'Vault locked' }).click();
@@ -243,6 +255,7 @@ test('keys', async (t) => {
     await dialog.getByRole('button', { name: 'Unlock', exact: true }).click();
     await dialog.getByText('Choose a new passphrase').waitFor();
     await keep(phone, 'kit-alone');
+    await readable(phone);
     await dialog.getByRole('button', { name: 'Suggest' }).click();
     const chosen = await dialog.getByLabel('Vault passphrase', { exact: true }).inputValue();
     await dialog.getByRole('button', { name: 'Set this passphrase' }).click();
@@ -264,3 +277,10 @@ test('keys', async (t) => {
 
   assert.deepEqual(page.complaints, []);
 });
+
+/** Everybody can read what is on the screen, and reach it. */
+async function readable(page) {
+  await page.evaluate(axe);
+  const found = await page.evaluate(() => globalThis.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
+  assert.deepEqual(found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target)}`), []);
+}

@@ -3,8 +3,6 @@ import { plural } from '../plural';
 
 export default {
   title: 'Einstellungen',
-  more: 'Weitere Seiten',
-  screens: { account: 'Dein Konto', people: 'Personen', log: 'Wer hat was gesehen', vaults: 'Tresore', links: 'Links' },
   since: (when: string) => `Seit ${when}.`,
   saved: 'Gespeichert.',
   save: 'Speichern',

@@ -2,8 +2,6 @@ import { plural } from '../plural';
 
 export default {
   title: 'Settings',
-  more: 'More screens',
-  screens: { account: 'Your account', people: 'People', log: 'Who saw what', vaults: 'Vaults', links: 'Links' },
   since: (when: string) => `Since ${when}.`,
   saved: 'Saved.',
   save: 'Save',

@@ -3,8 +3,6 @@ import { plural } from '../plural';
 
 export default {
   title: 'Ajustes',
-  more: 'Más páginas',
-  screens: { account: 'Tu cuenta', people: 'Personas', log: 'Quién vio qué', vaults: 'Bóvedas', links: 'Enlaces' },
   since: (when: string) => `Desde ${when}.`,
   saved: 'Guardado.',
   save: 'Guardar',

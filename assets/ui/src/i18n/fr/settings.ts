@@ -3,8 +3,6 @@ import { plural } from '../plural';
 
 export default {
   title: 'Réglages',
-  more: 'Autres pages',
-  screens: { account: 'Votre compte', people: 'Personnes', log: 'Qui a vu quoi', vaults: 'Coffres', links: 'Liens' },
   since: (when: string) => `Depuis ${when}.`,
   saved: 'Enregistré.',
   save: 'Enregistrer',
