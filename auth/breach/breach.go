@@ -65,28 +65,35 @@ func number(word string, count uint32) uint64 {
 // reader takes steps out of bits, the highest of a byte first. Behind the end there are ones, so that a damaged set ends.
 type reader struct {
 	bytes []byte
-	bit   uint
+	ahead uint64 // the next bits, from the highest on
+	have  int    // how many of them
 }
 
 func (r *reader) step() uint64 {
-	var quotient uint64
-	for r.next() == 0 {
-		quotient++
+	quotient := 0
+	for r.fill(); r.ahead == 0; r.fill() {
+		quotient, r.have = quotient+r.have, 0
 	}
-	var rest uint64
-	for range rice {
-		rest = rest<<1 | uint64(r.next())
-	}
-	return quotient<<rice | rest
+	zeros := bits.LeadingZeros64(r.ahead)
+	r.skip(zeros + 1)
+	r.fill()
+	rest := r.ahead >> (64 - rice)
+	r.skip(rice)
+	return uint64(quotient+zeros)<<rice | rest
 }
 
-func (r *reader) next() byte {
-	if len(r.bytes) == 0 {
-		return 1
+// fill gets more than rice bits ahead.
+func (r *reader) fill() {
+	for ; r.have <= 56; r.have += 8 {
+		next := byte(0xff)
+		if len(r.bytes) > 0 {
+			next, r.bytes = r.bytes[0], r.bytes[1:]
+		}
+		r.ahead |= uint64(next) << (56 - r.have)
 	}
-	b := r.bytes[0] >> (7 - r.bit) & 1
-	if r.bit++; r.bit == 8 {
-		r.bytes, r.bit = r.bytes[1:], 0
-	}
-	return b
+}
+
+func (r *reader) skip(n int) {
+	r.ahead <<= n
+	r.have -= n
 }
