@@ -134,7 +134,9 @@ func TestPairing(t *testing.T) {
 		t.Errorf("revoked twice: %v", err)
 	}
 
-	// The camera still believes that it is paired, until a person resets it; then it is the same camera again.
+	eventually(t, "that the camera knows", a.camera.Revoked)
+
+	// It stays so until a person resets it; then it is the same camera again.
 	if _, err := b.Pair(ctx, anna, PairRequest{Address: a.addr, Code: "1234 5678", Camera: id}); store.ErrorCode(err) != store.Conflict {
 		t.Errorf("a camera that is not reset: %v", err)
 	}

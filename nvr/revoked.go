@@ -19,13 +19,13 @@ const (
 // tellRevoked tells revoked cameras so, that are reached for the first time since; told are those that know. It changes nothing on this
 // side: a revoked camera is refused whatever it believes.
 func (n *NVR) tellRevoked(ctx context.Context, told map[store.ID]bool) {
-	devices, err := n.db.Devices(ctx)
+	devices, err := n.db.RevokedDevices(ctx, n.clock.Now().Add(-tellFor))
 	if err != nil {
 		n.log.WarnContext(ctx, "revoked cameras cannot be told", "error", err)
 		return
 	}
 	for _, d := range devices {
-		if d.State != store.DeviceRevoked || d.Enrolment != nil || d.Activated.IsZero() || told[d.ID] || n.clock.Now().Sub(d.Revoked) > tellFor {
+		if d.Enrolment != nil || told[d.ID] {
 			continue
 		}
 		attempt, cancel := context.WithTimeout(ctx, tellWithin)

@@ -83,6 +83,15 @@ func (db *DB) Devices(ctx context.Context) (all []Device, err error) {
 	return all, err
 }
 
+// RevokedDevices lists the devices that were active and were revoked since a time, the oldest first.
+func (db *DB) RevokedDevices(ctx context.Context, since time.Time) (all []Device, err error) {
+	err = db.read(ctx, func(t *tx) error {
+		all, err = list(t, scanDevice, deviceColumns+`WHERE d.state = 'revoked' AND d.revoked >= ? ORDER BY d.no`, micros(since))
+		return err
+	})
+	return all, err
+}
+
 // ActiveDevice gives the device that a camera is. NotFound for a camera that is not paired, or whose device was revoked.
 func (db *DB) ActiveDevice(ctx context.Context, camera ID) (d Device, err error) {
 	err = db.read(ctx, func(t *tx) error {

@@ -60,6 +60,12 @@ func TestDevices(t *testing.T) {
 	third := device(3, store.ID{})
 	ok(t, db.DropDevice(ctx, third.ID))
 	ok(t, db.RemoveCamera(ctx, camera.ID, true))
+	if all := must[[]store.Device](t)(db.RevokedDevices(ctx, noon)); len(all) == 0 || all[0].State != store.DeviceRevoked || all[0].Revoked.IsZero() {
+		t.Errorf("revoked are %+v", all)
+	}
+	if all := must[[]store.Device](t)(db.RevokedDevices(ctx, noon.AddDate(100, 0, 0))); len(all) != 0 {
+		t.Errorf("revoked in a hundred years are %+v", all)
+	}
 	if all := must[[]store.Device](t)(db.Devices(ctx)); len(all) != 0 {
 		t.Errorf("%+v", all)
 	}
