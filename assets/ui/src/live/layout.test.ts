@@ -52,6 +52,10 @@ test('a phone has one column of few, two of many', () => {
   expect(Math.max(...arrange(wide(8), 390, 700).boxes.map((b) => b.left))).toBeGreaterThan(150);
 });
 
+test('on a desk the strip is on the same screen', () => {
+  for (let n = 2; n <= 5; n++) expect(feature(wide(n), 0, 1180, 760).height).toBeLessThanOrEqual(760.5);
+});
+
 test('one large, the others in a strip', () => {
   for (const width of [390, 1180])
     for (let n = 1; n <= 12; n++) {

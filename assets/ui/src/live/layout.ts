@@ -83,11 +83,12 @@ export function feature(aspects: readonly number[], chosen: number, width: numbe
   const aspect = aspects[chosen] ?? 16 / 9;
   const others = aspects.length - 1;
   const narrow = width < 640;
-  const room = narrow ? Infinity : Math.max(240, height - (others ? 130 : 0));
-  const large = Math.min(width, room * aspect);
-  const main = { left: (width - large) / 2, top: 0, width: large, height: large / aspect };
   const across = narrow ? 2 : Math.max(1, Math.min(Math.max(others, 4), Math.floor((width + gap) / (smallest + 32 + gap))));
   const small = (width - gap * (across - 1)) / across;
+  // One row of the others is on the same screen.
+  const room = narrow ? Infinity : Math.max(240, height - (others ? (small * 9) / 16 + gap * 2 : 0));
+  const large = Math.min(width, room * aspect);
+  const main = { left: (width - large) / 2, top: 0, width: large, height: large / aspect };
   let i = 0;
   const boxes = aspects.map((_, index) => {
     if (index === chosen) return main;
