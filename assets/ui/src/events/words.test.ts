@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from 'vitest';
 import type { Event } from '../api/types';
 import { use } from '../i18n/m';
-import { explanation, groupOf, lasting, momentOf, sentence, timelineOf, toneOf } from './words';
+import { explanation, groupOf, lasting, momentsOf, sentence, timelineOf, toneOf } from './words';
 
 const event = (more: Partial<Event>): Event => ({
   id: '01J', camera: '01C', kind: 'motion', start: '2026-11-24T10:00:00.000000Z', end: '2026-11-24T10:00:12.000000Z', source: 'onvif', labels: [], keep: false, ...more,
@@ -52,7 +52,8 @@ test('what else there is to say', () => {
 });
 
 test('a camera that went is shown as it was before', () => {
-  expect(momentOf(event({ kind: 'camera.offline' }))).toBe(Date.parse('2026-11-24T09:59:52Z'));
-  expect(timelineOf(event({}))).toBe('/timeline?camera=01C&at=2026-11-24T10%3A00%3A01.000Z');
+  expect(momentsOf(event({ kind: 'camera.offline' }))[0]).toBe(Date.parse('2026-11-24T09:59:58Z'));
+  expect(momentsOf(event({}))).toEqual([Date.parse('2026-11-24T10:00:01Z')]);
+  expect(timelineOf(event({}))).toBe('/timeline?camera=01C&at=2026-11-24T09%3A59%3A59.000Z');
   expect(timelineOf(event({ camera: null }))).toBeUndefined();
 });

@@ -111,15 +111,17 @@ export function lasting(event: Event): string {
   return duration(seconds(event));
 }
 
-/** The moment whose picture tells most, and where the timeline is opened. */
-export function momentOf(event: Event): number {
-  // What was seen last before it went, and not the time when nothing was.
-  if (event.kind === 'camera.offline') return Date.parse(event.start) - 8000;
-  return Date.parse(event.start) + (event.kind === 'motion' ? 1000 : 0);
+/** The moments whose pictures tell most, the best one first. */
+export function momentsOf(event: Event): number[] {
+  const start = Date.parse(event.start);
+  // What was seen last before it went. A camera that falls silent is missed some seconds later.
+  if (event.kind === 'camera.offline') return [start - 2000, start - 12_000, start - 30_000];
+  return [start + (event.kind === 'motion' ? 1000 : 0)];
 }
 
 /** Where the timeline shows it; undefined where there is nothing to show. */
 export function timelineOf(event: Event): string | undefined {
   if (!event.camera) return undefined;
-  return `/timeline?camera=${event.camera}&at=${encodeURIComponent(new Date(momentOf(event)).toISOString())}`;
+  const at = Date.parse(event.start) - (event.kind === 'camera.offline' ? 15_000 : 1000);
+  return `/timeline?camera=${event.camera}&at=${encodeURIComponent(new Date(at).toISOString())}`;
 }
