@@ -32,7 +32,7 @@ export class MediaBuffer {
 
   constructor(
     private readonly video: HTMLVideoElement,
-    mime: string,
+    private mime: string,
   ) {
     if (!Source) throw new Error('no media source');
     this.source = new Source();
@@ -118,7 +118,9 @@ export class MediaBuffer {
   begin(mime: string, offset: number): Promise<void> {
     return this.queue((b) => {
       b.abort();
-      b.changeType(mime);
+      // WebKitGTK cannot change the type, and seldom has to.
+      if (mime !== this.mime) b.changeType(mime);
+      this.mime = mime;
       b.timestampOffset = offset;
     });
   }
