@@ -264,7 +264,9 @@ func TestFaults(t *testing.T) {
 			}
 			h.sql(t, `DROP TRIGGER clip_update; UPDATE usage SET kept_bytes = 0; UPDATE clip SET keep = 0`)
 		}},
-		{"a note that is not sealed", 22, false, func(t *testing.T, h *home) { h.sql(t, `UPDATE event SET note = CAST('in the clear' AS BLOB), note_vault_no = 1`) }},
+		{"a note that is not sealed", 22, false, func(t *testing.T, h *home) {
+			h.sql(t, `UPDATE event SET note = CAST('in the clear' AS BLOB), note_vault_no = 1`)
+		}},
 		{"a note without a vault", 22, false, func(t *testing.T, h *home) {
 			h.sql(t, `UPDATE event SET note = CAST('age-encryption.org/v1' || char(10) AS BLOB)`)
 		}},
