@@ -40,6 +40,11 @@ test('acts are told in words', () => {
   expect(say([{ seq: 1, time: at('18:00:00'), action: 'log.start' }])).toEqual(['The box started this log']);
 });
 
+test('what the box adds is told in words where it has them', () => {
+  expect(say([record('18:00:00', 'sign-in', { detail: 'password and code' })])).toEqual(['Anna signed in (password and code) from 192.168.1.20']);
+  expect(say([record('18:00:00', 'user.invite', { object: 'Bert', detail: 'viewer' })])).toEqual(['Anna invited “Bert” (Viewer) from 192.168.1.20']);
+});
+
 test('an act that is not known is still told', () => {
   expect(say([record('18:00:00', 'garden.water', { object: 'roses', detail: '3 l' })])).toEqual(['Anna garden.water roses (3 l) from 192.168.1.20']);
 });

@@ -2,7 +2,7 @@
 import type { LogEntry } from '../api/types';
 import { clock, clockSeconds, dayBrief } from '../controls/format';
 import { lookUp, m } from '../i18n/m';
-import { asked } from '../people/words';
+import { asked, roleLabel } from '../people/words';
 import type { Told } from './told';
 
 /** One line of the page: a record, or several that belong together. */
@@ -41,6 +41,9 @@ function who(e: LogEntry): string {
   return e.name || (e.action.startsWith('log.') ? m.log.box : m.log.somebody);
 }
 
+/** The box tells details in English; those that are few have words here. */
+const inWords = (detail: string) => lookUp<string>(m.log.details, detail) ?? roleLabel(detail);
+
 function told(e: LogEntry): Told {
   const plain = e.object ?? '';
   return {
@@ -48,7 +51,7 @@ function told(e: LogEntry): Told {
     object: e.object ? m.log.quoted(e.object) : m.log.something,
     plain: e.action.startsWith('approval.') ? asked(plain) : plain,
     span: span(e),
-    more: e.detail ? ` (${e.detail})` : '',
+    more: e.detail ? ` (${inWords(e.detail)})` : '',
     refused: e.result === 'refused',
     own: e.object === undefined || e.object === e.name,
   };

@@ -38,6 +38,14 @@ export default {
   aCamera: 'eine Kamera',
   something: 'etwas',
   quoted: (object: string) => `„${object}“`,
+  /** What the box says of an act, where it says it in few ways. */
+  details: {
+    'password and code': 'Passwort und Code',
+    'password and passkey': 'Passwort und Passkey',
+    'password and recovery code': 'Passwort und Wiederherstellungscode',
+    passkey: 'Passkey',
+    'first run: the box is claimed': 'erster Start: die Box wird übernommen',
+  },
   acts: {
     'sign-in': (a) => (a.refused ? `wollte sich anmelden${a.more}` : `hat sich angemeldet${a.more}`),
     'sign-out': () => 'hat sich abgemeldet',

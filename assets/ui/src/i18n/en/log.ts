@@ -37,6 +37,14 @@ export default {
   aCamera: 'a camera',
   something: 'something',
   quoted: (object: string) => `“${object}”`,
+  /** What the box says of an act, where it says it in few ways. */
+  details: {
+    'password and code': 'password and code',
+    'password and passkey': 'password and passkey',
+    'password and recovery code': 'password and recovery code',
+    passkey: 'passkey',
+    'first run: the box is claimed': 'first run: the box is claimed',
+  },
   acts: {
     'sign-in': (a) => (a.refused ? `tried to sign in${a.more}` : `signed in${a.more}`),
     'sign-out': () => 'signed out',

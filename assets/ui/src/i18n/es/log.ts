@@ -38,6 +38,14 @@ export default {
   aCamera: 'una cámara',
   something: 'algo',
   quoted: (object: string) => `«${object}»`,
+  /** What the box says of an act, where it says it in few ways. */
+  details: {
+    'password and code': 'contraseña y código',
+    'password and passkey': 'contraseña y clave de acceso',
+    'password and recovery code': 'contraseña y código de recuperación',
+    passkey: 'clave de acceso',
+    'first run: the box is claimed': 'primer arranque: la caja se toma en propiedad',
+  },
   acts: {
     'sign-in': (a) => (a.refused ? `intentó iniciar sesión${a.more}` : `inició sesión${a.more}`),
     'sign-out': () => 'cerró la sesión',

@@ -38,6 +38,14 @@ export default {
   aCamera: 'une caméra',
   something: 'quelque chose',
   quoted: (object: string) => `« ${object} »`,
+  /** What the box says of an act, where it says it in few ways. */
+  details: {
+    'password and code': 'mot de passe et code',
+    'password and passkey': 'mot de passe et clé d’accès',
+    'password and recovery code': 'mot de passe et code de secours',
+    passkey: 'clé d’accès',
+    'first run: the box is claimed': 'premier démarrage : prise de possession du boîtier',
+  },
   acts: {
     'sign-in': (a) => (a.refused ? `a tenté de se connecter${a.more}` : `s’est connecté${a.more}`),
     'sign-out': () => 's’est déconnecté',
