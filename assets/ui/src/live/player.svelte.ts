@@ -56,13 +56,17 @@ export class LivePlayer implements Sink {
   private parts = 0;
   private waitForKey = true;
   private asked = '';
+  /** What the socket was asked for; empty while it brings the state only. */
+  private subscribed = '';
   private resting = 0;
   /** WebRTC was tried for this camera and the box or the way did not have it. */
   private refused = false;
+  private refusals = 0;
   private readonly fresh = new Freshness();
   private strain = new Strain();
   private end: (() => void) | undefined;
   private readonly timers: ReturnType<typeof setInterval>[];
+  private retry: ReturnType<typeof setTimeout> | undefined;
   private again: ReturnType<typeof setTimeout> | undefined;
   private closed = false;
   private readonly timeupdate = () => this.picture();
@@ -110,11 +114,12 @@ export class LivePlayer implements Sink {
     if (direct) {
       if (!this.end) this.subscribe(undefined, true);
       this.connect(quality);
-    } else this.subscribe(quality, silent);
+    } else if (this.subscribed !== `${quality} ${silent}`) this.subscribe(quality, silent);
   }
 
   private subscribe(quality: 'main' | 'sub' | 'auto' | undefined, silent: boolean): void {
     this.end?.();
+    this.subscribed = quality ? `${quality} ${silent}` : '';
     this.waitForKey = true;
     this.end = live.subscribe({ camera: this.camera.id, quality, silent }, this);
   }
@@ -140,8 +145,8 @@ export class LivePlayer implements Sink {
         if (this.coming === coming) this.coming = undefined;
         if (this.connection === coming) this.connection = undefined;
         this.asked = '';
-        if (why !== 'lost') this.refused = true;
-        else this.refuseFor(10_000);
+        if (why === 'lost') this.refuseFor(10_000);
+        else this.refuseFor(Math.min(30_000 * 2 ** this.refusals++, 600_000));
         this.ask();
       },
     );
@@ -158,10 +163,11 @@ export class LivePlayer implements Sink {
     still.getContext('2d')?.drawImage(video, 0, 0);
   }
 
-  /** A connection that broke may come back; the socket tells meanwhile what there is. */
+  /** A connection that broke may come back, and a camera that had no picture gets one; meanwhile the socket brings what there is. */
   private refuseFor(milliseconds: number): void {
     this.refused = true;
-    setTimeout(() => {
+    clearTimeout(this.retry);
+    this.retry = setTimeout(() => {
       this.refused = false;
       this.ask();
     }, milliseconds);
@@ -258,7 +264,7 @@ export class LivePlayer implements Sink {
     this.waitForKey = true;
     clearTimeout(this.again);
     this.again = setTimeout(() => {
-      this.asked = '';
+      this.asked = this.subscribed = '';
       this.ask();
     }, 1000);
   }
@@ -305,6 +311,7 @@ export class LivePlayer implements Sink {
     this.closed = true;
     this.timers.forEach(clearInterval);
     clearTimeout(this.again);
+    clearTimeout(this.retry);
     this.video.removeEventListener('timeupdate', this.timeupdate);
     this.hold();
     this.end?.();

@@ -8,13 +8,13 @@ export function fileName(camera: string, at: Date): string {
   return `${name} ${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}.${two(at.getMinutes())}.${two(at.getSeconds())}.jpg`;
 }
 
-/** Saves what a video element shows; false where it shows nothing. */
-export async function snapshot(video: HTMLVideoElement, camera: string, at: Date): Promise<boolean> {
-  if (video.readyState < 2 || !video.videoWidth) return false;
+/** Saves what a video element shows, or what lies behind it while it changes over; false where there is nothing. */
+export async function snapshot(video: HTMLVideoElement, still: HTMLCanvasElement, camera: string, at: Date): Promise<boolean> {
+  const ready = video.readyState >= 2 && video.videoWidth > 0;
   const canvas = document.createElement('canvas');
-  canvas.width = video.videoWidth;
-  canvas.height = video.videoHeight;
-  canvas.getContext('2d')?.drawImage(video, 0, 0);
+  canvas.width = ready ? video.videoWidth : still.width;
+  canvas.height = ready ? video.videoHeight : still.height;
+  canvas.getContext('2d')?.drawImage(ready ? video : still, 0, 0);
   const blob = await new Promise<Blob | null>((done) => canvas.toBlob(done, 'image/jpeg', 0.92));
   if (!blob) return false;
   const url = URL.createObjectURL(blob);

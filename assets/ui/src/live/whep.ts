@@ -1,9 +1,9 @@
 /** Live pictures over WebRTC (WHEP): one offer, one answer, and then packets straight from the box, without a server between. */
 
-/** From the answer to the first packet; the other way is tried then. */
+/** From the answer until the box is reached; the other way is tried then. */
 const patience = 1500;
 /** From the offer to the answer. The box waits for a picture of the camera meanwhile. */
-const answerPatience = 4000;
+const answerPatience = 6000;
 
 /** What is known of the way on this visit. A network that lets no UDP through does so for all cameras. */
 export const way = {
@@ -73,7 +73,13 @@ export class Connection {
       if (this.ended) return this.forget();
       await peer.setRemoteDescription({ type: 'answer', sdp });
       setTimeout(() => {
-        if (!this.up) this.end('closed');
+        if (this.up) return;
+        const reached = peer.iceConnectionState === 'connected' || peer.iceConnectionState === 'completed';
+        if (!reached) this.end('closed');
+        else
+          setTimeout(() => {
+            if (!this.up) this.end('refused'); // the way is open; a busy machine is slow with its keys
+          }, answerPatience);
       }, patience);
     } catch {
       this.end('refused');
