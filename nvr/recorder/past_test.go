@@ -372,7 +372,9 @@ func TestPastLies(t *testing.T) {
 	r.make(60, true)
 	eventually(t, "what is missed", func() bool { return len(r.missed()) == 1 })
 	for i, f := range r.kept {
-		f.DTS, f.PTS = int64(i)*90000*600, int64(i)*90000*600
+		lie := *f // the recorder may still read the frame itself
+		lie.DTS, lie.PTS = int64(i)*90000*600, int64(i)*90000*600
+		r.kept[i] = &lie
 	}
 	m := r.missed()[0]
 	past := h.File(m, h.settings(store.ModeContinuous))
