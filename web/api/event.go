@@ -101,8 +101,8 @@ func (in *EventsRequest) query(who caller.Caller) (q store.EventQuery, err error
 	}
 	for _, text := range in.Camera {
 		id, err := store.ParseID(text)
-		if err != nil {
-			return q, err
+		if err != nil { // the words of a query are not repeated
+			return q, store.Errorf(store.Invalid, "camera takes the identifiers of cameras, separated by commas")
 		}
 		if !who.Sees(id) {
 			return q, store.Errorf(store.NotFound, "there is no camera %s", id)
