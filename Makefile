@@ -70,7 +70,7 @@ bench: test-packages build ## CPU, memory and loss per recorded stream, beside f
 	go test -tags $(TAGS) -run '^$$' -bench . -benchmem ./nvr/... ./store/...
 	go run -tags $(TAGS) ./test/bench
 	CARDEA_BENCH=1 go test -tags $(TAGS) -count=1 -v -run TestLiveLatency ./web | grep -E 'added by|FAIL|ok'
-	cd test/ui && npm ci --no-audit --no-fund --loglevel=error && node live.bench.mjs
+	cd test/ui && npm ci --no-audit --no-fund --loglevel=error && node live.bench.mjs && node bench.mjs
 
 pictures: test-packages build ## docs/pictures, taken anew of a demo
 	cd test/ui && npm ci --no-audit --no-fund --loglevel=error && node pictures.mjs

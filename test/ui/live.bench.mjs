@@ -1,16 +1,19 @@
 // What a person waits for, measured in a browser on this machine: the first picture after the click, the age of what is shown by each
 // way, and a wall of 16 cameras. `make bench` prints it; nothing here fails for being slow.
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { browse, fetchUnchecked, keep, Program, setUp, signIn, until } from './box.mjs';
 import { onScreen } from './picture.mjs';
 
 const password = 'seven quiet lanterns 42';
 const wall = 16;
-const seconds = Number(process.env.SECONDS_OF_WALL ?? 20);
+const seconds = Number(process.env.SECONDS_OF_WALL ?? 30);
 
-const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
+const part = (list, share) => [...list].sort((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * share))];
+const median = (list) => part(list, 0.5);
+/** What was measured here depends on what else the machine did. */
+const load = () => `(load ${loadavg()[0].toFixed(1)})`;
 
 /** How long from a click to the first new picture in the video of the large tile. */
 async function firstPicture(page, by) {
@@ -64,7 +67,7 @@ try {
       await page.reload();
     }
     const all = [];
-    for (let i = 0; i < 9; i++) {
+    for (let i = 0; i < 20; i++) {
       await page.goto(`${origin}/cameras`);
       await page.getByRole('heading', { name: 'Cameras', level: 1 }).waitFor();
       // The link leads to one camera, as a bookmark does.
@@ -77,7 +80,7 @@ try {
       if (shown) ages.push(Date.now() - shown.wall);
       await page.waitForTimeout(100);
     }
-    console.log(`live by ${by}: first picture ${Math.round(median(all))} ms after the click (slowest of ${all.length}: ${Math.round(Math.max(...all))}); from lens to screen ${median(ages)} ms`);
+    console.log(`live by ${by}: first picture p50 ${Math.round(median(all))} ms, p95 ${Math.round(part(all, 0.95))} ms after the click (${all.length} times, bar 500 ms); from lens to screen ${median(ages)} ms ${load()}`);
   }
 
   // The wall: the two virtual cameras, eight times each.
@@ -103,10 +106,18 @@ try {
       video.requestVideoFrameCallback(next);
     }
   });
+  const total = () =>
+    page.evaluate(() => {
+      const all = [...document.querySelectorAll('[data-testid=tile] video')].map((v) => v.getVideoPlaybackQuality());
+      return [all.reduce((n, q) => n + q.totalVideoFrames, 0), all.reduce((n, q) => n + q.droppedVideoFrames, 0)];
+    });
+  const before = await total();
   await page.waitForTimeout(seconds * 1000);
   const { fell, rates } = await page.evaluate((seconds) => ({ fell: globalThis.fell, rates: [...globalThis.pictures.values()].map((n) => n / seconds) }), seconds);
+  const after = await total();
+  const [decoded, dropped] = after.map((n, i) => n - before[i]);
   await keep(page, 'live-16');
-  console.log(`wall of ${wall}: ${fell} times not live in ${seconds} s; ${median(rates).toFixed(1)} pictures a second each (slowest ${Math.min(...rates).toFixed(1)})`);
+  console.log(`wall of ${wall}: ${fell} times not live in ${seconds} s; ${median(rates).toFixed(1)} pictures a second each (slowest ${Math.min(...rates).toFixed(1)}); the browser dropped ${dropped} of ${decoded} pictures ${load()}`);
 } finally {
   for (const end of ends) await end();
 }
