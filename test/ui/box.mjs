@@ -21,11 +21,12 @@ export async function until(what, check, seconds = 60) {
   }
 }
 
-/** A running program and what it has said so far. */
+/** A running program and what it has said so far. Words in a list before its arguments stand before its name. */
 export class Program {
   constructor(...args) {
     this.said = '';
-    this.process = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const [command, ...rest] = Array.isArray(args[0]) ? [...args[0], binary, ...args.slice(1)] : [binary, ...args];
+    this.process = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.process.stdout, this.process.stderr]) stream.on('data', (text) => (this.said += text));
     this.exited = new Promise((resolve) => this.process.on('exit', resolve));
   }
@@ -65,7 +66,7 @@ export function fetchUnchecked(url) {
 }
 
 /** Starts Chromium with a home of its own, the certificate in its store where one is given, and a name for 127.0.0.1. */
-export async function browse(t, { certificate, name, args = [], ...context } = {}) {
+export async function browse(t, { certificate, name, executable = process.env.CHROMIUM ?? '/usr/bin/chromium', args = [], ...context } = {}) {
   const home = scratch(t, 'home');
   if (certificate) {
     const store = join(home, '.pki/nssdb');
@@ -76,7 +77,7 @@ export async function browse(t, { certificate, name, args = [], ...context } = {
     execFileSync('certutil', ['-A', '-d', `sql:${store}`, '-n', 'cardea', '-t', 'C,,', '-i', file]);
   }
   const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    executablePath: executable,
     env: { ...process.env, HOME: home },
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', ...(name ? [`--host-resolver-rules=MAP ${name} 127.0.0.1`] : []), ...args],
   });

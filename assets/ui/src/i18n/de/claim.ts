@@ -2,7 +2,7 @@ import type en from '../en/claim';
 
 export default {
   heads: {
-    welcome: { title: 'Willkommen bei Cardea', lead: 'Deine Kameras nehmen auf dieser Box auf, versiegelt, sodass nur du die Aufnahmen öffnen kannst. Das Einrichten dauert etwa fünf Minuten.' },
+    welcome: { title: 'Willkommen bei Cardea', lead: 'Deine Kameras nehmen auf dieser Box auf, versiegelt, sodass nur du die Aufnahmen öffnen kannst. Das Einrichten dauert etwa drei Minuten.' },
     account: { title: 'Wer bist du?', lead: 'Du wirst der Eigentümer dieser Box.' },
     authenticator: { title: 'Ein zweites Schloss', lead: 'Zum Anmelden gehören dein Passwort und ein Code aus einer Authenticator-App.' },
     codes: { title: 'Wenn du dein Telefon verlierst', lead: 'Jeder dieser Codes ersetzt die Authenticator-App einmal. Bewahre sie bei deinen wichtigen Papieren auf.' },
@@ -17,11 +17,8 @@ export default {
   offLanText: 'Eine Box lässt sich nur aus ihrem eigenen Netz übernehmen.',
   need: 'Was du brauchst',
   needApp: 'Eine Authenticator-App',
-  needAppText: 'Jede geht: die deines Telefons oder deines Passwortmanagers.',
-  needPrint: 'Einen Drucker oder einen sicheren Ort für eine Datei',
-  needPrintText: 'Für die Wiederherstellungscodes und den Schlüssel deiner Aufnahmen.',
-  needCamera: 'Die Adresse einer Kamera',
-  needCameraText: 'Falls du sie zur Hand hast. Es eilt nicht.',
+  needPrint: 'Einen sicheren Ort für eine Datei oder einen Drucker',
+  needCamera: 'Eine eingeschaltete Kamera',
   begin: 'Beginnen',
 
   unclaimed: 'Diese Box hat noch keinen Eigentümer',
@@ -38,7 +35,8 @@ export default {
   continue: 'Weiter',
   back: 'Zurück',
 
-  scanBefore: 'Scanne das mit deiner Authenticator-App. Auf diesem Telefon?',
+  scanBefore: 'Scanne das mit deiner Authenticator-App.',
+  onPhone: 'Auf diesem Telefon?',
   scanLink: 'In der App öffnen',
   orType: 'Oder gib dieses Geheimnis ein:',
   copySecret: 'Geheimnis kopieren',
@@ -56,6 +54,7 @@ export default {
 
   create: 'Tresor anlegen',
   creating: 'Dein Schlüssel wird erzeugt',
+  sealing: 'Wie versiegelt wird',
   facts: {
     quantum: 'Der Schlüssel hält auch Quantencomputern stand (ML-KEM-768 mit X25519).',
     age: 'Aufnahmen sind gewöhnliche age-Dateien: Du kannst sie ohne Cardea öffnen.',
@@ -84,7 +83,6 @@ export default {
   showAgain: 'Notfallblatt noch einmal zeigen',
 
   works: 'Das Notfallblatt funktioniert',
-  worksText: 'Aufnahmen werden für deinen Tresor versiegelt, und er ist in diesem Browser offen.',
   skip: 'Überspringen, Kameras später hinzufügen',
 
   atLeast: (n: number) => `Mindestens ${n} Zeichen.`,

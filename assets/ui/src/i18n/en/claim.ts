@@ -2,11 +2,11 @@ import { plural } from '../plural';
 
 export default {
   heads: {
-    welcome: { title: 'Welcome to Cardea', lead: 'Your cameras will record to this box, sealed so that only you can open them. Setting up takes about five minutes.' },
+    welcome: { title: 'Welcome to Cardea', lead: 'Your cameras record to this box, and only you can open what they record. This takes about three minutes.' },
     account: { title: 'Who are you?', lead: 'You become the owner of this box.' },
     authenticator: { title: 'Add a second lock', lead: 'Signing in takes your password and a code from an authenticator app.' },
     codes: { title: 'If you lose your phone', lead: 'Each of these codes replaces the authenticator once. Keep them where you keep important papers.' },
-    passphrase: { title: 'Create your vault', lead: 'Recordings are sealed with a key made here, in your browser. This box never sees it, so a thief of the box sees no picture.' },
+    passphrase: { title: 'Create your vault', lead: 'Your browser makes the key that seals recordings. The box never sees it, so its thief sees no picture.' },
     kit: { title: 'Your recovery kit', lead: 'This key opens every recording, even when this box is gone. It is shown this once, so save it or print it.' },
     test: { title: 'Let’s test your kit', lead: 'Give the key back from where you saved it. A kit that was never tried is not a kit.' },
     done: { title: 'All set', lead: 'Your vault is ready. Now let’s add a camera.' },
@@ -17,11 +17,8 @@ export default {
   offLanText: 'A box can be claimed from its own network only.',
   need: 'What you need',
   needApp: 'An authenticator app',
-  needAppText: 'Any will do: the one of your phone, or of your password manager.',
-  needPrint: 'A printer or a safe place for a file',
-  needPrintText: 'For recovery codes and the key of your recordings.',
-  needCamera: 'The address of a camera',
-  needCameraText: 'If you have it at hand. It can wait.',
+  needPrint: 'A safe place for a file, or a printer',
+  needCamera: 'A camera that is switched on',
   begin: 'Begin',
 
   unclaimed: 'This box has no owner yet',
@@ -38,7 +35,8 @@ export default {
   continue: 'Continue',
   back: 'Back',
 
-  scanBefore: 'Scan this with your authenticator app. On this phone?',
+  scanBefore: 'Scan this with your authenticator app.',
+  onPhone: 'On this phone?',
   scanLink: 'Open it in the app',
   orType: 'Or type this secret:',
   copySecret: 'Copy the secret',
@@ -56,6 +54,7 @@ export default {
 
   create: 'Create the vault',
   creating: 'Making your key',
+  sealing: 'How it is sealed',
   facts: {
     quantum: 'The key resists quantum computers (ML-KEM-768 with X25519).',
     age: 'Recordings are standard age files: you can open them without Cardea.',
@@ -84,7 +83,6 @@ export default {
   showAgain: 'Show the kit again',
 
   works: 'The kit works',
-  worksText: 'Recordings will be sealed for your vault, and it is unlocked in this browser.',
   skip: 'Skip, add cameras later',
 
   atLeast: (n: number) => `At least ${n} characters.`,

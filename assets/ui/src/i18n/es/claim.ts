@@ -3,7 +3,7 @@ import { plural } from '../plural';
 
 export default {
   heads: {
-    welcome: { title: 'Te damos la bienvenida a Cardea', lead: 'Tus cámaras grabarán en esta caja, con las grabaciones selladas para que solo tú puedas abrirlas. Configurarla lleva unos cinco minutos.' },
+    welcome: { title: 'Te damos la bienvenida a Cardea', lead: 'Tus cámaras grabarán en esta caja, con las grabaciones selladas para que solo tú puedas abrirlas. Configurarla lleva unos tres minutos.' },
     account: { title: '¿Quién eres?', lead: 'Serás propietario de esta caja.' },
     authenticator: { title: 'Un segundo cerrojo', lead: 'Para iniciar sesión hacen falta tu contraseña y un código de una aplicación de autenticación.' },
     codes: { title: 'Si pierdes el teléfono', lead: 'Cada uno de estos códigos sustituye una vez a la aplicación de autenticación. Guárdalos con tus papeles importantes.' },
@@ -18,11 +18,8 @@ export default {
   offLanText: 'Una caja solo se puede tomar en propiedad desde su propia red.',
   need: 'Lo que necesitas',
   needApp: 'Una aplicación de autenticación',
-  needAppText: 'Cualquiera sirve: la de tu teléfono o la de tu gestor de contraseñas.',
-  needPrint: 'Una impresora o un lugar seguro para un archivo',
-  needPrintText: 'Para los códigos de recuperación y la clave de tus grabaciones.',
-  needCamera: 'La dirección de una cámara',
-  needCameraText: 'Si la tienes a mano. Puede esperar.',
+  needPrint: 'Un lugar seguro para un archivo, o una impresora',
+  needCamera: 'Una cámara encendida',
   begin: 'Empezar',
 
   unclaimed: 'Esta caja aún no tiene propietario',
@@ -39,7 +36,8 @@ export default {
   continue: 'Continuar',
   back: 'Atrás',
 
-  scanBefore: 'Escanea esto con tu aplicación de autenticación. ¿Está en este teléfono?',
+  scanBefore: 'Escanea esto con tu aplicación de autenticación.',
+  onPhone: '¿Está en este teléfono?',
   scanLink: 'Ábrelo en la aplicación',
   orType: 'O escribe este secreto:',
   copySecret: 'Copiar el secreto',
@@ -57,6 +55,7 @@ export default {
 
   create: 'Crear la bóveda',
   creating: 'Creando tu clave',
+  sealing: 'Cómo se sella',
   facts: {
     quantum: 'La clave resiste a los ordenadores cuánticos (ML-KEM-768 con X25519).',
     age: 'Las grabaciones son archivos age normales: puedes abrirlas sin Cardea.',
@@ -85,7 +84,6 @@ export default {
   showAgain: 'Mostrar otra vez el kit',
 
   works: 'El kit funciona',
-  worksText: 'Las grabaciones se sellarán para tu bóveda, que está abierta en este navegador.',
   skip: 'Saltar, añadir cámaras más tarde',
 
   atLeast: (n: number) => `Al menos ${n} caracteres.`,

@@ -3,7 +3,7 @@ import { plural } from '../plural';
 
 export default {
   heads: {
-    welcome: { title: 'Bienvenue dans Cardea', lead: 'Vos caméras enregistreront sur ce boîtier, sous scellé, pour que vous seul puissiez ouvrir les enregistrements. L’installation prend environ cinq minutes.' },
+    welcome: { title: 'Bienvenue dans Cardea', lead: 'Vos caméras enregistreront sur ce boîtier, sous scellé, pour que vous seul puissiez ouvrir les enregistrements. L’installation prend environ trois minutes.' },
     account: { title: 'Qui êtes-vous ?', lead: 'Vous devenez le propriétaire de ce boîtier.' },
     authenticator: { title: 'Une deuxième serrure', lead: 'Pour se connecter, il faut votre mot de passe et un code d’une application d’authentification.' },
     codes: { title: 'Si vous perdez votre téléphone', lead: 'Chacun de ces codes remplace une fois l’application d’authentification. Gardez-les avec vos papiers importants.' },
@@ -18,11 +18,8 @@ export default {
   offLanText: 'On ne prend possession d’un boîtier que depuis son propre réseau.',
   need: 'Ce qu’il vous faut',
   needApp: 'Une application d’authentification',
-  needAppText: 'N’importe laquelle : celle de votre téléphone ou de votre gestionnaire de mots de passe.',
-  needPrint: 'Une imprimante ou un endroit sûr pour un fichier',
-  needPrintText: 'Pour les codes de secours et la clé de vos enregistrements.',
-  needCamera: 'L’adresse d’une caméra',
-  needCameraText: 'Si vous l’avez sous la main. Cela peut attendre.',
+  needPrint: 'Un endroit sûr pour un fichier, ou une imprimante',
+  needCamera: 'Une caméra allumée',
   begin: 'Commencer',
 
   unclaimed: 'Ce boîtier n’a pas encore de propriétaire',
@@ -39,7 +36,8 @@ export default {
   continue: 'Continuer',
   back: 'Retour',
 
-  scanBefore: 'Scannez ceci avec votre application d’authentification. Sur ce téléphone ?',
+  scanBefore: 'Scannez ceci avec votre application d’authentification.',
+  onPhone: 'Sur ce téléphone ?',
   scanLink: 'L’ouvrir dans l’application',
   orType: 'Ou saisissez ce secret :',
   copySecret: 'Copier le secret',
@@ -57,6 +55,7 @@ export default {
 
   create: 'Créer le coffre',
   creating: 'Création de votre clé',
+  sealing: 'Comment tout est scellé',
   facts: {
     quantum: 'La clé résiste aux ordinateurs quantiques (ML-KEM-768 avec X25519).',
     age: 'Les enregistrements sont des fichiers age ordinaires : vous pouvez les ouvrir sans Cardea.',
@@ -85,7 +84,6 @@ export default {
   showAgain: 'Afficher de nouveau le kit',
 
   works: 'Le kit fonctionne',
-  worksText: 'Les enregistrements seront scellés pour votre coffre, et il est déverrouillé dans ce navigateur.',
   skip: 'Passer, ajouter des caméras plus tard',
 
   atLeast: (n: number) => `Au moins ${n} caractères.`,
