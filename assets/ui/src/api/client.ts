@@ -4,6 +4,7 @@
  * document, from which schema.ts is made.
  */
 import { m } from '../i18n/m';
+import { patient } from './patient';
 import type { paths } from './schema';
 
 /** RFC 9457. `status` is 0 where the box was not reached. */
@@ -85,7 +86,7 @@ async function call<T>(method: Method, template: string, options: Loose = {}, ag
     init.headers = { Accept: 'application/json', 'Content-Type': 'application/json' };
   }
   try {
-    const response = await fetch(url, init);
+    const response = await (method === 'get' ? patient(url, init) : fetch(url, init));
     const text = await response.text();
     // An empty list may come as null.
     if (response.ok) return { ok: true, value: (text ? (JSON.parse(text) ?? []) : undefined) as T };

@@ -6,6 +6,7 @@
  */
 import { Decrypter } from 'age-encryption';
 import type { Problem } from '../api/client';
+import { patient } from '../api/patient';
 import { Clip, type ClipInfo } from './clip';
 import { forgetDevice, openForDevice, sealForDevice } from './device';
 import { createIdentity, findIdentity, openSealed, recipientOf, sealTo, unwrap, wrap } from './identity';
@@ -77,7 +78,7 @@ function fetchRange(id: string, begin: number, end: number, signal: AbortSignal)
 }
 
 async function fetchFrom(path: string, headers: Record<string, string>, begin: number, end: number, signal: AbortSignal): Promise<{ bytes: Uint8Array; size: number }> {
-  const response = await fetch(path, { headers: { ...headers, Range: `bytes=${begin}-${end - 1}` }, signal });
+  const response = await patient(path, { headers: { ...headers, Range: `bytes=${begin}-${end - 1}` }, signal });
   if (!response.ok) {
     throw await problemOf(response);
   }
