@@ -32,6 +32,8 @@ for (const Engine of [Firefox, WebKit]) {
     t.diagnostic(page.version);
 
     let secret;
+    let claimed;
+    const step = () => Math.floor(Date.now() / 30_000);
     await t.test('claim', async () => {
       await page.open(claim);
       await page.click('button', 'Begin');
@@ -41,6 +43,7 @@ for (const Engine of [Firefox, WebKit]) {
       await page.click('button', 'Continue');
       secret = await until('the secret', () => page.at('[data-testid=totp-secret]').evaluate((e) => e.innerText));
       await page.fill('The code that', totp(secret));
+      claimed = step();
       await page.click('button', 'Check the code');
       await page.sees('If you lose your phone');
       await page.tap(await page.element('field', 'I have kept'));
@@ -78,14 +81,11 @@ for (const Engine of [Firefox, WebKit]) {
       await page.click('button', 'Sign out');
       await page.fill('Name', 'Ada');
       await page.fill('Password', password);
+      // The code of the claim counts once.
+      await until('another code', () => step() > claimed, 40);
       await page.fill('Code from', totp(secret));
-      for (;;) {
-        await page.click('button', 'Sign in');
-        const text = await until('an answer', async () => /Vault locked|wrong/.exec(await page.text())?.[0]);
-        if (text !== 'wrong') break;
-        await new Promise((r) => setTimeout(r, 2000)); // a code counts once
-        await page.fill('Code from', totp(secret));
-      }
+      await page.click('button', 'Sign in');
+      await page.sees('Vault locked');
     });
 
     await t.test('unlock and play', async () => {

@@ -180,8 +180,12 @@ for (const [device, context] of [
     test(`everybody can read it: ${device}, ${colorScheme}`, async (t) => {
       const { owner, origin, page } = await open(t, { ...context, colorScheme });
       const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+      const secrets = [owner.vault_identity, owner.secret, ...owner.recovery_codes, passphrase, password];
+      assert.ok(secrets.length > 10 && secrets.every((secret) => secret.length > 7));
       const check = async (name) => {
         await page.waitForTimeout(300); // colours that fade in
+        const shown = await page.evaluate(() => [document.documentElement.textContent, ...[...document.querySelectorAll('input, textarea')].map((field) => field.value)].join('\n').replace(/\s/g, '').toLowerCase());
+        for (const secret of secrets) assert.ok(!shown.includes(secret.replace(/\s/g, '').toLowerCase()), `${name} shows a secret: ${secret.slice(0, 4)}…`);
         await page.evaluate(axe);
         const found = await page.evaluate(() => globalThis.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
         await keep(page, `${device}-${colorScheme}-${name}`);
