@@ -246,3 +246,31 @@ test('a pinned camera', async (t) => {
 
   assert.deepEqual(page.complaints, []);
 });
+
+test('a camera that shows itself to everybody is seen in the list', async (t) => {
+  const dir = scratch(t, 'nvr');
+  const { secret } = setUp(dir, password, passphrase);
+  const cameras = new Program('demo', '--data', scratch(t, 'cameras'), '--listen', '127.0.0.1:0');
+  t.after(() => cameras.stop());
+  const url = await cameras.says(/url=(rtsp:\/\/\S+front-door)\s/);
+  const box = new Program('serve', '--data', dir, '--listen', '127.0.0.1:0');
+  t.after(() => box.stop());
+  const origin = await box.says(/Address:\s+(https:\S+)/);
+  const page = await browse(t, { certificate: await fetchUnchecked(`${origin}/ca.pem`) });
+  // The answer of the discovery is a fake: what is found on the loopback is refused, and rightly. The cameras and their pictures are real.
+  const now = new Date().toISOString();
+  const found = (id, more) => ({ id, name: id, model: '', address: '127.0.0.1', addresses: ['127.0.0.1'], url: null, urls: [], onvif: null, pair: null, device: null, paired: false, via: ['mdns'], trust: 'plain', doubt: null, first_seen: now, last_seen: now, ...more });
+  await page.route('**/api/discovery', (route) => route.fulfill({ json: [found('Open', { url, urls: [url] }), found('Shut', { url: 'rtsp://127.0.0.1:1/', urls: ['rtsp://127.0.0.1:1/'] }), found('Keyed', { url: 'rtsps://127.0.0.1:2/', urls: ['rtsps://127.0.0.1:2/'], trust: 'pinned' })] }));
+  const asked = [];
+  page.on('request', (request) => request.url().endsWith('/api/probe') && asked.push(request.postDataJSON().url));
+  await page.goto(`${origin}/cameras`);
+  await signIn(page, password, secret);
+  await page.getByRole('link', { name: 'Cameras', exact: true }).click();
+  await page.getByRole('button', { name: 'Add camera' }).click();
+  const glimpse = (name) => page.getByRole('listitem').filter({ hasText: name }).getByTestId('glimpse');
+  await until('a picture beside the name', () => glimpse('Open').locator('video').evaluate((v) => v.readyState >= 2 && v.videoWidth > 0).catch(() => false));
+  await glimpse('Shut').getByText('Shows its picture after its password').waitFor();
+  await keep(page, 'add-glimpse');
+  assert.deepEqual(asked, [url, 'rtsp://127.0.0.1:1/'], 'one after the other, once, and nothing that has a key to compare');
+  assert.deepEqual(page.complaints.filter((c) => !/status of 4|status of 5/.test(c)), []);
+});

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Candidate } from '../api/types';
-import { foundAddress, foundName, foundTrust, scannedHost } from './found';
+import { foundAddress, foundName, foundOpen, foundTrust, scannedHost } from './found';
 
 const seen = '2026-05-01T10:00:00Z';
 const bare: Candidate = {
@@ -22,6 +22,14 @@ test('trust is told for what the device can do', () => {
   expect(foundTrust({ ...bare, trust: 'pinned' }).tone).toBe('info');
   expect(foundTrust(bare).text).toBe('Not encrypted');
   expect(foundName({ ...bare, model: 'M1' })).toBe('M1');
+});
+
+test('only a stream in the clear is looked at before anybody decided', () => {
+  const url = 'rtsp://192.168.1.20/';
+  expect(foundOpen({ ...bare, url, urls: [url] })).toBe(url);
+  expect(foundOpen({ ...bare, url, urls: [url, 'rtsps://192.168.1.20/'], trust: 'pinned' })).toBeUndefined();
+  expect(foundOpen({ ...bare, url, urls: [url], pair: '192.168.1.20:8322' })).toBeUndefined();
+  expect(foundOpen(bare)).toBeUndefined();
 });
 
 test.each([

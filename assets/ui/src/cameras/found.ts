@@ -20,6 +20,12 @@ export function foundAddress(c: Candidate): string {
   return c.urls.find((url) => url.startsWith('rtsps://')) ?? c.onvif ?? c.url ?? c.address;
 }
 
+/** The address of a stream that is asked for before anything was confirmed: only where that tells the device nothing, and there is no key to compare. */
+export function foundOpen(c: Candidate): string | undefined {
+  if (c.pair || c.trust !== 'plain') return undefined;
+  return [...c.urls, c.url ?? ''].find((url) => url.startsWith('rtsp://'));
+}
+
 /** Host and port in the text of a camera's QR code, undefined where it is none. */
 export function scannedHost(text: string): string | undefined {
   return /^cardea-pair:\/\/([^/\s@]+)\/[0-9A-Za-z]+$/.exec(text.trim())?.[1];

@@ -21,6 +21,7 @@ export default {
   facts: {
     picture: 'Bild',
     unknown: 'noch nicht bekannt',
+    sub: 'Kleiner Datenstrom',
     recordings: 'Aufnahmen',
     since: (size: string, date: string) => `${size}, seit ${date}`,
     kept: 'Aufbewahrt',
@@ -155,6 +156,16 @@ export default {
     go: 'Ihr Zertifikat widerrufen',
     done: (name: string) => `Das Zertifikat von ${name} wurde widerrufen.`,
   },
+  enrolment: {
+    of: (name: string) => `${name} ein Zertifikat geben`,
+    offer: 'Ein Zertifikat geben',
+    title: 'Ein Zertifikat für diese Kamera',
+    lead: 'Die Kamera macht sich einen eigenen Schlüssel, und diese Box beglaubigt ihn über den Security-Dienst von ONVIF. Von da an weisen sich beide bei jeder Verbindung aus, und andere Programme, die nur das Passwort kennen, werden abgewiesen.',
+    after: 'Das dauert einige Sekunden. Misslingt ein Schritt, wird die Kamera zurückversetzt, wie sie war. Nicht jede Kamera kann das; eine, die es nicht kann, sagt es.',
+    busy: 'Die Kamera macht ihren Schlüssel',
+    go: 'Zertifikat ausstellen',
+    done: (name: string) => `${name} ist jetzt gekoppelt.`,
+  },
   pairing: {
     lead: 'Die Kamera zeigt dort, wo sie gestartet wurde, einen Aktivierungscode aus acht Ziffern und einen QR-Code. Du brauchst ihn einmal.',
     leadAgain: 'Eine zurückgesetzte Kamera zeigt einen neuen Aktivierungscode. Name, Einstellungen und Aufnahmen bleiben hier erhalten.',
@@ -178,6 +189,7 @@ export default {
   found: {
     title: 'In deinem Netz gefunden',
     nameless: 'Kamera ohne Namen',
+    locked: 'Zeigt ihr Bild nach ihrem Passwort',
     nothing: 'Es antwortet keine Kamera, die noch nicht hinzugefügt ist.',
     looking: 'Kameras werden gesucht',
     scanning: 'Jede Adresse wird gefragt',

@@ -20,6 +20,7 @@ export default {
   facts: {
     picture: 'Picture',
     unknown: 'not known yet',
+    sub: 'Small stream',
     recordings: 'Recordings',
     since: (size: string, date: string) => `${size}, since ${date}`,
     kept: 'Kept for',
@@ -154,6 +155,16 @@ export default {
     go: 'Revoke its certificate',
     done: (name: string) => `The certificate of ${name} was revoked.`,
   },
+  enrolment: {
+    of: (name: string) => `Give ${name} a certificate`,
+    offer: 'Give it a certificate',
+    title: 'A certificate for this camera',
+    lead: 'The camera makes a key of its own, and this box certifies it through ONVIF’s Security service. From then on both prove who they are on every connection, and other programs with only the password are turned away.',
+    after: 'It takes some seconds. If a step fails, the camera is put back as it was. Not every camera can do this; one that cannot says so.',
+    busy: 'The camera makes its key',
+    go: 'Make its certificate',
+    done: (name: string) => `${name} is paired now.`,
+  },
   pairing: {
     lead: 'The camera shows an activation code of eight digits where it was started, and a QR code. You need it once.',
     leadAgain: 'A camera that was reset shows a new activation code. It keeps its name, settings and recordings here.',
@@ -177,6 +188,7 @@ export default {
   found: {
     title: 'Found on your network',
     nameless: 'Camera without a name',
+    locked: 'Shows its picture after its password',
     nothing: 'No camera answers that is not added yet.',
     looking: 'Looking for cameras',
     scanning: 'Asking every address',

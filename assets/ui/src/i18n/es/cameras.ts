@@ -21,6 +21,7 @@ export default {
   facts: {
     picture: 'Imagen',
     unknown: 'aún desconocida',
+    sub: 'Flujo pequeño',
     recordings: 'Grabaciones',
     since: (size: string, date: string) => `${size}, desde el ${date}`,
     kept: 'Se guardan',
@@ -155,6 +156,16 @@ export default {
     go: 'Revocar su certificado',
     done: (name: string) => `Se revocó el certificado de ${name}.`,
   },
+  enrolment: {
+    of: (name: string) => `Dar un certificado a ${name}`,
+    offer: 'Darle un certificado',
+    title: 'Un certificado para esta cámara',
+    lead: 'La cámara crea su propia clave y esta caja la certifica por el servicio Security de ONVIF. Desde entonces ambas se identifican en cada conexión, y los programas que solo tienen la contraseña son rechazados.',
+    after: 'Tarda unos segundos. Si falla un paso, la cámara vuelve a estar como estaba. No todas las cámaras pueden; la que no puede lo dice.',
+    busy: 'La cámara crea su clave',
+    go: 'Emitir su certificado',
+    done: (name: string) => `${name} está emparejada ahora.`,
+  },
   pairing: {
     lead: 'La cámara muestra, donde se puso en marcha, un código de activación de ocho cifras y un código QR. Se necesita una sola vez.',
     leadAgain: 'Una cámara restablecida muestra un código de activación nuevo. Aquí conserva su nombre, sus ajustes y sus grabaciones.',
@@ -178,6 +189,7 @@ export default {
   found: {
     title: 'Encontradas en tu red',
     nameless: 'Cámara sin nombre',
+    locked: 'Muestra su imagen tras su contraseña',
     nothing: 'No responde ninguna cámara que no esté ya añadida.',
     looking: 'Buscando cámaras',
     scanning: 'Preguntando a cada dirección',

@@ -21,6 +21,7 @@ export default {
   facts: {
     picture: 'Image',
     unknown: 'pas encore connue',
+    sub: 'Flux réduit',
     recordings: 'Enregistrements',
     since: (size: string, date: string) => `${size}, depuis le ${date}`,
     kept: 'Conservés',
@@ -155,6 +156,16 @@ export default {
     go: 'Révoquer son certificat',
     done: (name: string) => `Le certificat de ${name} a été révoqué.`,
   },
+  enrolment: {
+    of: (name: string) => `Donner un certificat à ${name}`,
+    offer: 'Lui donner un certificat',
+    title: 'Un certificat pour cette caméra',
+    lead: 'La caméra crée sa propre clé, et ce boîtier la certifie par le service Security d’ONVIF. Dès lors, les deux prouvent leur identité à chaque connexion, et les programmes qui n’ont que le mot de passe sont refusés.',
+    after: 'Cela prend quelques secondes. Si une étape échoue, la caméra est remise dans son état d’avant. Toutes les caméras n’en sont pas capables ; celles qui ne le sont pas le disent.',
+    busy: 'La caméra crée sa clé',
+    go: 'Établir son certificat',
+    done: (name: string) => `${name} est maintenant appairée.`,
+  },
   pairing: {
     lead: 'La caméra affiche, là où elle a été démarrée, un code d’activation de huit chiffres et un code QR. Il sert une seule fois.',
     leadAgain: 'Une caméra réinitialisée affiche un nouveau code d’activation. Elle garde ici son nom, ses réglages et ses enregistrements.',
@@ -178,6 +189,7 @@ export default {
   found: {
     title: 'Trouvées sur votre réseau',
     nameless: 'Caméra sans nom',
+    locked: 'Montre son image après son mot de passe',
     nothing: 'Aucune caméra qui ne soit déjà ajoutée ne répond.',
     looking: 'Recherche de caméras',
     scanning: 'Interrogation de chaque adresse',
