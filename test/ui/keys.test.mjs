@@ -178,7 +178,7 @@ test('keys', async (t) => {
     await to('People');
     await page.getByLabel('Letting the box open a vault').check();
     await page.getByRole('button', { name: 'Save' }).first().click();
-    await page.getByText('Saved.').waitFor();
+    await page.getByText('Saved.').first().waitFor();
     await to('Vaults');
     const ask = async () => {
       await home.getByRole('button', { name: 'Let the box open it' }).click();
