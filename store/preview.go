@@ -1,12 +1,9 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
-	"io"
-	"io/fs"
 	"time"
 
 	"cardea/store/disk"
@@ -158,7 +155,7 @@ func (db *DB) SettlePreviews(ctx context.Context, root *disk.Root) error {
 		return err // a file that is missing from a disk that is missing is not gone
 	}
 	for i := range planned {
-		whole, err := holdsPreview(root, &planned[i])
+		whole, err := holds(root, planned[i].Path(), planned[i].Bytes, planned[i].SHA256)
 		if err == nil && whole {
 			err = db.PreviewWritten(ctx, planned[i].Clip)
 		} else if err == nil {
@@ -170,19 +167,4 @@ func (db *DB) SettlePreviews(ctx context.Context, root *disk.Root) error {
 	}
 	_, err = db.Sweep(ctx, root, nil)
 	return err
-}
-
-// holdsPreview reports whether the file is the one that the row describes.
-func holdsPreview(root *disk.Root, p *Preview) (bool, error) {
-	file, err := root.Open(p.Path())
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	defer file.Close() //nolint:errcheck // only read from
-	hash := sha256.New()
-	n, err := io.Copy(hash, io.LimitReader(file, p.Bytes+1))
-	return n == p.Bytes && bytes.Equal(hash.Sum(nil), p.SHA256), err
 }

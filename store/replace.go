@@ -72,7 +72,7 @@ func (db *DB) SettleReplacements(ctx context.Context, root *disk.Root) error {
 		if err != nil {
 			return err
 		}
-		matches, err := holds(root, c.Path(), plan)
+		matches, err := holds(root, c.Path(), plan.Bytes, plan.SHA256)
 		if err != nil {
 			return err
 		}
@@ -88,8 +88,8 @@ func (db *DB) SettleReplacements(ctx context.Context, root *disk.Root) error {
 	return nil
 }
 
-// holds reports whether the file at path is the planned one.
-func holds(root *disk.Root, path string, plan Replacement) (bool, error) {
+// holds reports whether the file at path has that size and SHA-256.
+func holds(root *disk.Root, path string, size int64, sum []byte) (bool, error) {
 	file, err := root.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -99,6 +99,6 @@ func holds(root *disk.Root, path string, plan Replacement) (bool, error) {
 	}
 	defer file.Close() //nolint:errcheck // only read from
 	hash := sha256.New()
-	n, err := io.Copy(hash, io.LimitReader(file, plan.Bytes+1))
-	return n == plan.Bytes && bytes.Equal(hash.Sum(nil), plan.SHA256), err
+	n, err := io.Copy(hash, io.LimitReader(file, size+1))
+	return n == size && bytes.Equal(hash.Sum(nil), sum), err
 }

@@ -3,7 +3,6 @@ package onvif
 import (
 	"bytes"
 	"context"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -87,14 +86,5 @@ func (c *Client) get(ctx context.Context, at *url.URL, ask *challenge) (int, htt
 		}
 		req.Header.Set("Authorization", header)
 	}
-	res, err := c.http.Do(req)
-	if err != nil {
-		return 0, nil, nil, c.dialError(ctx, err)
-	}
-	defer res.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(res.Body, maxPicture+1))
-	if err != nil {
-		return 0, nil, nil, c.dialError(ctx, err)
-	}
-	return res.StatusCode, res.Header, data, nil
+	return c.send(req, maxPicture)
 }

@@ -127,14 +127,19 @@ func (c *Client) post(ctx context.Context, q request) (int, http.Header, []byte,
 	if authorization != "" {
 		req.Header.Set("Authorization", authorization)
 	}
+	return c.send(req, maxAnswer)
+}
+
+// send gives status, header and body of an answer, of the body at most one byte more than most.
+func (c *Client) send(req *http.Request, most int64) (int, http.Header, []byte, error) {
 	res, err := c.http.Do(req)
 	if err != nil {
-		return 0, nil, nil, c.dialError(ctx, err)
+		return 0, nil, nil, c.dialError(req.Context(), err)
 	}
 	defer res.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	data, err := io.ReadAll(io.LimitReader(res.Body, most+1))
 	if err != nil {
-		return 0, nil, nil, c.dialError(ctx, err)
+		return 0, nil, nil, c.dialError(req.Context(), err)
 	}
 	return res.StatusCode, res.Header, data, nil
 }

@@ -16,12 +16,8 @@ import (
 // one range of it (RFC 9110, 14). An open clip has the length that is durable by now; its ETag changes as it grows,
 // so If-Range never joins two states.
 func (p *Playback) ClipData(c *fiber.Ctx) error {
-	id, err := store.ParseID(c.Params("id"))
+	id, who, err := p.asked(c)
 	if err != nil {
-		return err
-	}
-	who := caller.From(c.UserContext())
-	if err := p.sees(c, who, id); err != nil {
 		return err
 	}
 	clip, err := p.nvr.OpenClip(c.UserContext(), who.Actor(), id)
@@ -31,16 +27,19 @@ func (p *Playback) ClipData(c *fiber.Ctx) error {
 	return serve(c, clip, fmt.Sprintf(`"%s-%d"`, id, clip.Size), fiber.MIMEOctetStream, clip.Size, nil)
 }
 
-// sees refuses a clip of a camera that the caller does not see, before it is opened, which goes down in the access log.
-func (p *Playback) sees(c *fiber.Ctx, who caller.Caller, id store.ID) error {
-	if who.Sight.All() {
-		return nil
+// asked gives the clip that the path names and whoever asks for it. It refuses a clip of a camera that the caller does not see, before it
+// is opened, which goes down in the access log.
+func (p *Playback) asked(c *fiber.Ctx) (store.ID, caller.Caller, error) {
+	who := caller.From(c.UserContext())
+	id, err := store.ParseID(c.Params("id"))
+	if err != nil || who.Sight.All() {
+		return id, who, err
 	}
 	row, err := p.nvr.Clip(c.UserContext(), id)
 	if err == nil && !who.Sees(row.Camera) {
 		err = store.Errorf(store.NotFound, "there is no clip %s", id)
 	}
-	return err
+	return id, who, err
 }
 
 // content is what can be served by ranges. serve closes it.

@@ -42,12 +42,8 @@ func (p *Playback) SharedData(c *fiber.Ctx) error {
 
 // ClipVideo answers GET and HEAD /api/clips/{id}/video: the plaintext MP4 of a clip whose vault is open.
 func (p *Playback) ClipVideo(c *fiber.Ctx) error {
-	id, err := store.ParseID(c.Params("id"))
+	id, who, err := p.asked(c)
 	if err != nil {
-		return err
-	}
-	who := caller.From(c.UserContext())
-	if err := p.sees(c, who, id); err != nil {
 		return err
 	}
 	video, err := p.nvr.OpenVideo(c.UserContext(), who.Actor(), id)

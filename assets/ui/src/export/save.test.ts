@@ -1,5 +1,6 @@
 import { beforeEach, expect, test, vi } from 'vitest';
-import { box, concat, u32, u64 } from '../mp4/boxes';
+import { concat } from '../bytes';
+import { box, u32, u64 } from '../mp4/boxes';
 import { readParts } from '../mp4/fragment';
 import type { Run } from './plan';
 import { save } from './save';

@@ -3,6 +3,7 @@
  * C2SP signed-note and tlog-checkpoint. Nothing here talks to the box.
  */
 import { sha256 } from '@noble/hashes/sha2.js';
+import { concat } from '../bytes';
 import { fromBase64 } from '../vault/base64';
 
 /** A checkpoint as the box gives it, and as a witness remembers it. */
@@ -22,17 +23,7 @@ export interface LogKey {
   key: Uint8Array<ArrayBuffer>;
 }
 
-function join(...parts: Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
-}
-
-const node = (left: Uint8Array, right: Uint8Array) => sha256(join(Uint8Array.of(1), left, right));
+const node = (left: Uint8Array, right: Uint8Array) => sha256(concat([Uint8Array.of(1), left, right]));
 
 export function equal(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
@@ -113,7 +104,7 @@ export function parseKey(vkey: string): LogKey | undefined {
     return undefined;
   }
   if (key.length !== 33 || key[0] !== 1) return undefined;
-  const id = sha256(join(new TextEncoder().encode(`${name}\n`), key)).slice(0, 4);
+  const id = sha256(concat([new TextEncoder().encode(`${name}\n`), key])).slice(0, 4);
   return hex(id) === hash ? { name, id, key: key.slice(1) } : undefined;
 }
 

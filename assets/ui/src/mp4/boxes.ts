@@ -2,6 +2,7 @@
  * Boxes of MP4 files (ISO/IEC 14496-12), as far as clips have them. Everything here reads bytes that were opened by the
  * vault and checked; what cannot be a box gives a FormatError and never a wrong picture.
  */
+import { concat } from '../bytes';
 
 export class FormatError extends Error {}
 
@@ -42,16 +43,6 @@ export function find(bytes: Uint8Array, path: string[], from = 0, to = bytes.len
 
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-export function concat(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const out = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }
 
 /** A box around what is in it. */

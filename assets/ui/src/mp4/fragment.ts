@@ -1,5 +1,6 @@
 /** What is in an init segment and in a part (one moof and its mdat). */
-import { box, boxes, concat, find, FormatError, u32, u64, viewOf, type Box } from './boxes';
+import { concat } from '../bytes';
+import { box, boxes, find, FormatError, u32, u64, viewOf, type Box } from './boxes';
 
 export interface Track {
   id: number;

@@ -2,7 +2,8 @@
  * Joins the parts of clips into one fragmented MP4: times go on where the last clip ended, parts are numbered through, and
  * an index at the end lets players seek. Pictures and sound stay bit by bit what the camera sent.
  */
-import { box, concat, find, u32, u64, viewOf } from './boxes';
+import { concat } from '../bytes';
+import { box, find, u32, u64, viewOf } from './boxes';
 import { readInit, readParts, type Track } from './fragment';
 
 /** Whether clips with these init segments can be one file: the same tracks with the same codecs and parameter sets. */

@@ -3,7 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { box, boxes, concat, FormatError, u32, u64 } from './boxes';
+import { concat } from '../bytes';
+import { box, boxes, FormatError, u32, u64 } from './boxes';
 import { picturePart, readInit, readParts } from './fragment';
 import { joinable, Joiner } from './join';
 

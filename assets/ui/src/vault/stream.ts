@@ -8,6 +8,7 @@
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { hkdf } from '@noble/hashes/hkdf.js';
 import { sha256 } from '@noble/hashes/sha2.js';
+import { concat } from '../bytes';
 
 /** Plaintext bytes of a chunk; only the last one may be shorter. */
 export const chunkBytes = 64 * 1024;
@@ -151,13 +152,7 @@ export async function openChunks(cipher: ChunkCipher, layout: Layout, first: num
   const parts = await Promise.all(jobs);
   const only = parts[0];
   if (parts.length === 1 && only) return only;
-  const out = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
+  return concat(parts);
 }
 
 async function openOne(cipher: ChunkCipher, index: number, last: boolean, complete: boolean, piece: Uint8Array): Promise<Uint8Array> {
