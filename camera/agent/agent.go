@@ -396,12 +396,12 @@ func (s *stream) write(f *frame.Frame) {
 			s.memory.add(f, stamp)
 		}
 	}
+	if f.Video() {
+		s.pictures.Add(1) // before a reader can have it
+	}
 	media := s.desc.Medias[f.Track]
 	for _, p := range packets {
 		// The error says that the stream is closed, which the source learns from its context.
 		_ = s.out.WritePacketRTPWithNTP(media, p, f.Wall)
-	}
-	if f.Video() {
-		s.pictures.Add(1)
 	}
 }

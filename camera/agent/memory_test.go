@@ -40,6 +40,13 @@ func (g *gathered) pictures() (numbers []uint64, stamps []int64) {
 	return numbers, stamps
 }
 
+// first is the first frame so far; the session goes on meanwhile.
+func (g *gathered) first() *frame.Frame {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.frames[0]
+}
+
 // fetch plays what the agent remembers, until the session ends.
 func fetch(t *testing.T, a *Agent, r rtsp.Replay, sink func(*frame.Frame)) error {
 	t.Helper()
@@ -90,8 +97,8 @@ func TestMemory(t *testing.T) {
 	a := serve(t, Config{Memory: 8 << 20, Streams: []Stream{{Path: "cam", Source: small(t, "Memory")}}})
 	live := watchLive(t, a)
 	numbers, stamps := waitPictures(t, live, 75)
-	if numbers[0]%10 != 0 || live.frames[0].Stream.Life == 0 {
-		t.Fatalf("live begins with picture %d of life %d", numbers[0], live.frames[0].Stream.Life)
+	if numbers[0]%10 != 0 || live.first().Stream.Life == 0 {
+		t.Fatalf("live begins with picture %d of life %d", numbers[0], live.first().Stream.Life)
 	}
 	from, to := 14, 55
 	got := &gathered{}
@@ -105,7 +112,7 @@ func TestMemory(t *testing.T) {
 	}
 	sound := 0
 	for i, f := range got.frames {
-		if f.Stream != got.frames[0].Stream || f.Stream.Life != live.frames[0].Stream.Life {
+		if f.Stream != got.frames[0].Stream || f.Stream.Life != live.first().Stream.Life {
 			t.Fatal("recorded media is another stream in the middle")
 		}
 		if !f.Video() {
@@ -166,7 +173,7 @@ func TestMemoryNotAsked(t *testing.T) {
 	a := serve(t, Config{Streams: []Stream{{Path: "cam", Source: small(t, "None")}}})
 	live := watchLive(t, a)
 	waitPictures(t, live, 5)
-	if f := live.frames[0]; f.Stamp != 0 || f.Stream.Life != 0 {
+	if f := live.first(); f.Stamp != 0 || f.Stream.Life != 0 {
 		t.Errorf("stamp %d of life %d without a memory", f.Stamp, f.Stream.Life)
 	}
 	var refused rtsp.ErrRefused
