@@ -10,6 +10,9 @@ TAGS    := sqlite_omit_load_extension,netgo,osusergo
 # One file that runs on any Linux of its architecture: position independent, and linked against nothing.
 LDFLAGS := -s -w -X main.version=$(VERSION) -linkmode external -extldflags=-static-pie
 GOBUILD := CGO_ENABLED=1 go build -trimpath -buildmode=pie -tags $(TAGS)
+# Tests meet real processes, disks and networks, so one can fail because the machine was busy for a moment: up to three that failed run once
+# more, and are named at the end. More than that, or a data race, is a failure at once.
+GOTEST  := go tool gotestsum --rerun-fails=1 --rerun-fails-max-failures=3 --rerun-fails-abort-on-data-race --rerun-fails-run-root-test
 
 # What a fresh machine needs. The tests meet real counterparts, hence the long list.
 BUILD_PACKAGES := gcc libc6-dev ca-certificates
@@ -48,10 +51,10 @@ test: test-packages build unit journeys ## every test, with everything they need
 
 unit: ui ## tests beside the code
 	cd assets/ui && npm run --silent test
-	go test -race -tags $(TAGS) -timeout 15m $$(go list ./... | grep -v '^cardea/test')
+	$(GOTEST) --format pkgname --packages="$$(go list ./... | grep -v '^cardea/test' | tr '\n' ' ')" -- -race -tags $(TAGS) -timeout 15m
 
 journeys: test-packages build ## whole-program tests against real counterparts
-	go test -tags $(TAGS) -p 1 -timeout 25m -count=1 -v ./test/...
+	$(GOTEST) --format testname --packages=./test/... -- -tags $(TAGS) -p 1 -timeout 25m -count=1
 	cd test/ui && npm ci --no-audit --no-fund --loglevel=error && npm run --silent test
 
 soak: test-packages build ## the long ones: thousands of kills and power cuts, minutes of fuzzing for every parser
