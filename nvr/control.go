@@ -244,9 +244,9 @@ func (n *NVR) Imaging(ctx context.Context, id store.ID) (i onvif.Imaging, err er
 	return i, err
 }
 
-// SetImaging changes what is not nil or "", and gives what there is since. NotFound, Invalid, ErrCamera.
-func (n *NVR) SetImaging(ctx context.Context, actor store.Actor, id store.ID, brightness *float64, dayNight string) (i onvif.Imaging, err error) {
-	if dayNight != "" && !slices.Contains([]string{onvif.Day, onvif.Night, onvif.Auto}, dayNight) {
+// SetImaging changes how a camera's lens makes its picture, and gives how it does since. NotFound, Invalid, ErrCamera.
+func (n *NVR) SetImaging(ctx context.Context, actor store.Actor, id store.ID, change onvif.ImagingChange) (i onvif.Imaging, err error) {
+	if d := change.DayNight; d != "" && !slices.Contains([]string{onvif.Day, onvif.Night, onvif.Auto}, d) {
 		return onvif.Imaging{}, store.Errorf(store.Invalid, "day_night is day, night or auto")
 	}
 	r, err := n.runner(id)
@@ -257,7 +257,7 @@ func (n *NVR) SetImaging(ctx context.Context, actor store.Actor, id store.ID, br
 		return onvif.Imaging{}, err
 	}
 	err = r.controlled(ctx, func(ctx context.Context, c *onvif.Client, s onvif.Streams) error {
-		if err := c.SetImaging(ctx, s.Main.Source, brightness, dayNight); err != nil {
+		if err := c.SetImaging(ctx, s.Main.Source, change); err != nil {
 			return err
 		}
 		i, err = c.Imaging(ctx, s.Main.Source)

@@ -167,8 +167,8 @@ func TestONVIFControl(t *testing.T) {
 	if jpeg, err := b.Snapshot(ctx, anna, id); err != nil || !bytes.HasPrefix(jpeg, []byte{0xff, 0xd8}) {
 		t.Errorf("%q %v", jpeg, err)
 	}
-	bright := 33.
-	if i, err := b.SetImaging(ctx, anna, id, &bright, "night"); err != nil || i.DayNight != "night" || i.Brightness.Value != 33 {
+	bright, sharp := 33., 7.
+	if i, err := b.SetImaging(ctx, anna, id, onvif.ImagingChange{Brightness: &bright, Sharpness: &sharp, DayNight: onvif.Night}); err != nil || i.DayNight != onvif.Night || i.Brightness.Value != 33 || i.Sharpness.Value != 7 {
 		t.Errorf("%+v %v", i, err)
 	}
 	if err := b.SetSubCodec(ctx, anna, id, "h265"); err != nil || c.Streams()[0].Codec != "H265" {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -51,16 +52,25 @@ func TestControl(t *testing.T) {
 			if err := c.GotoPreset(ctx, s.Moves.Token, `"><x/>`); !errors.As(err, &fault) {
 				t.Errorf("a preset that does not exist: %v", err)
 			}
-			i, err := c.Imaging(ctx, s.Main.Source)
-			if err != nil || i.DayNight != onvif.Auto || i.Brightness == nil || *i.Brightness != (onvif.Range{Value: 50, Min: 0, Max: 80}) {
+			half := &onvif.Range{Value: 50, Min: 0, Max: 80}
+			want := onvif.Imaging{Brightness: half, Contrast: half, Saturation: half, Sharpness: half, DayNight: onvif.Auto, DayNights: []string{onvif.Auto, onvif.Day, onvif.Night}}
+			if kind == sim.Dahua {
+				want.Sharpness, want.DayNights = nil, want.DayNights[1:]
+			}
+			if i, err := c.Imaging(ctx, s.Main.Source); err != nil || !reflect.DeepEqual(i, want) {
 				t.Errorf("%+v %v", i, err)
 			}
-			bright := 62.5
-			if err := c.SetImaging(ctx, s.Main.Source, &bright, onvif.Night); err != nil {
+			bright, flat, grey, soft := 62.5, 10.0, 0.0, 20.0
+			if err := c.SetImaging(ctx, s.Main.Source, onvif.ImagingChange{Brightness: &bright, Contrast: &flat, Saturation: &grey, Sharpness: &soft, DayNight: onvif.Night}); err != nil {
 				t.Error(err)
 			}
-			if b, ir := d.Lens(); b != "62.5" || ir != "OFF" {
-				t.Errorf("the lens is at %s, %s", b, ir)
+			for name, value := range map[string]string{"Brightness": "62.5", "Contrast": "10", "ColorSaturation": "0", "IrCutFilter": "OFF"} {
+				if got := d.Lens(name); got != value {
+					t.Errorf("%s is at %s", name, got)
+				}
+			}
+			if got := d.Lens("Sharpness"); (got == "20") != (kind != sim.Dahua) {
+				t.Errorf("the sharpness is at %s", got)
 			}
 			picture, err := c.Snapshot(ctx, s.Main)
 			if err != nil || !bytes.HasPrefix(picture, []byte{0xff, 0xd8}) {

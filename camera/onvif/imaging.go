@@ -2,18 +2,26 @@ package onvif
 
 import (
 	"context"
+	"slices"
 	"strconv"
 )
 
 // Range is a setting with its bounds.
 type Range struct{ Value, Min, Max float64 }
 
-// Imaging is how a lens makes its picture.
+// Imaging is how a lens makes its picture. A setting that the camera does not have is nil.
 type Imaging struct {
-	// Brightness is nil where the camera has no such setting.
-	Brightness *Range
-	// DayNight is day (infrared filter in front of the sensor), night or auto; "" where the camera has no such setting.
-	DayNight string
+	Brightness, Contrast, Saturation, Sharpness *Range
+	// DayNight is day (infrared filter in front of the sensor), night or auto; "" where the camera has no such setting. DayNights
+	// are those of them that it knows, all three where it does not say.
+	DayNight  string
+	DayNights []string
+}
+
+// ImagingChange is what is to be otherwise: what is not nil or "".
+type ImagingChange struct {
+	Brightness, Contrast, Saturation, Sharpness *float64
+	DayNight                                    string
 }
 
 // The words of DayNight, and ONVIF's (tt:IrCutFilterMode).
@@ -23,50 +31,89 @@ const (
 	Auto  = "auto"
 )
 
+// filterModes are the words of DayNight in the order in which people read them, with ONVIF's.
+var filterModes = []struct{ word, mode string }{{Auto, "AUTO"}, {Day, "ON"}, {Night, "OFF"}}
+
 // Imaging asks for the settings of a lens (ONVIF Imaging, section 5.2).
 func (c *Client) Imaging(ctx context.Context, source string) (Imaging, error) {
 	n, err := c.call(ctx, nsImaging, "GetImagingSettings", videoSource(source))
 	if err != nil {
 		return Imaging{}, err
 	}
-	var out Imaging
 	settings := n.child("ImagingSettings")
-	switch settings.child("IrCutFilter").text {
-	case "ON":
-		out.DayNight = Day
-	case "OFF":
-		out.DayNight = Night
-	case "AUTO":
-		out.DayNight = Auto
-	}
-	value, err := strconv.ParseFloat(settings.child("Brightness").text, 64)
-	if err != nil {
-		return out, nil
-	}
-	out.Brightness = &Range{value, 0, 100}
 	// Without options the bounds are what nearly every camera has.
-	if n, err = c.call(ctx, nsImaging, "GetOptions", videoSource(source)); err == nil {
-		limits := n.child("ImagingOptions", "Brightness")
-		low, err1 := strconv.ParseFloat(limits.child("Min").text, 64)
-		high, err2 := strconv.ParseFloat(limits.child("Max").text, 64)
-		if err1 == nil && err2 == nil && low < high {
-			out.Brightness.Min, out.Brightness.Max = low, high
+	options := &node{}
+	if n, err := c.call(ctx, nsImaging, "GetOptions", videoSource(source)); err == nil {
+		options = n.child("ImagingOptions")
+	}
+	out := Imaging{
+		Brightness: setting(settings, options, "Brightness"), Contrast: setting(settings, options, "Contrast"),
+		Saturation: setting(settings, options, "ColorSaturation"), Sharpness: setting(settings, options, "Sharpness"),
+	}
+	var known []string
+	for _, mode := range options.all("IrCutFilterModes") {
+		known = append(known, mode.text)
+	}
+	for _, f := range filterModes {
+		if settings.child("IrCutFilter").text == f.mode {
+			out.DayNight = f.word
 		}
+		if known == nil || slices.Contains(known, f.mode) {
+			out.DayNights = append(out.DayNights, f.word)
+		}
+	}
+	if out.DayNight == "" {
+		out.DayNights = nil
 	}
 	return out, nil
 }
 
-// SetImaging changes what is not nil or "", for good.
-func (c *Client) SetImaging(ctx context.Context, source string, brightness *float64, dayNight string) error {
+// setting reads one of a lens's settings; nil where it has none of that name, or one whose value is none.
+func setting(settings, options *node, name string) *Range {
+	value, ok := amount(settings.child(name))
+	if !ok {
+		return nil
+	}
+	r := &Range{value, 0, 100}
+	low, okLow := amount(options.child(name, "Min"))
+	high, okHigh := amount(options.child(name, "Max"))
+	if okLow && okHigh && low < high {
+		r.Min, r.Max = low, high
+	}
+	return r
+}
+
+// amount reads a finite number that a person could have set: nothing else is shown to anybody.
+func amount(n *node) (float64, bool) {
+	value, err := strconv.ParseFloat(n.text, 64)
+	return value, err == nil && value >= -1e6 && value <= 1e6
+}
+
+// SetImaging changes the settings of a lens for good.
+func (c *Client) SetImaging(ctx context.Context, source string, change ImagingChange) error {
 	body := videoSource(source) + `<ImagingSettings>`
-	if brightness != nil {
-		body += `<tt:Brightness>` + strconv.FormatFloat(*brightness, 'f', -1, 64) + `</tt:Brightness>`
+	// In the order of tt:ImagingSettings20.
+	for _, s := range []struct {
+		name  string
+		value *float64
+	}{{"Brightness", change.Brightness}, {"ColorSaturation", change.Saturation}, {"Contrast", change.Contrast}} {
+		body += setTo(s.name, s.value)
 	}
-	if mode := map[string]string{Day: "ON", Night: "OFF", Auto: "AUTO"}[dayNight]; mode != "" {
-		body += `<tt:IrCutFilter>` + mode + `</tt:IrCutFilter>`
+	for _, f := range filterModes {
+		if change.DayNight == f.word {
+			body += `<tt:IrCutFilter>` + f.mode + `</tt:IrCutFilter>`
+		}
 	}
+	body += setTo("Sharpness", change.Sharpness)
 	_, err := c.call(ctx, nsImaging, "SetImagingSettings", body+`</ImagingSettings><ForcePersistence>true</ForcePersistence>`)
 	return err
+}
+
+func setTo(name string, value *float64) string {
+	if value == nil {
+		return ""
+	}
+	return `<tt:` + name + `>` + strconv.FormatFloat(*value, 'f', -1, 64) + `</tt:` + name + `>`
 }
 
 func videoSource(token string) string {

@@ -94,8 +94,8 @@ func askEverything(t *testing.T, d camera) {
 	must(c.Stop(ctx, s.Moves))
 	must(c.GotoPreset(ctx, s.Moves.Token, "1"))
 	must(c.GotoHome(ctx, s.Moves.Token))
-	bright := 12.5
-	must(c.SetImaging(ctx, s.Main.Source, &bright, onvif.Auto))
+	some := 12.5
+	must(c.SetImaging(ctx, s.Main.Source, onvif.ImagingChange{Brightness: &some, Contrast: &some, Saturation: &some, Sharpness: &some, DayNight: onvif.Day}))
 	pulling, stop := context.WithCancel(ctx)
 	must(c.Watch(pulling, func() {}, func(onvif.Notification) { stop() }, nil))
 	if s.Sub.Token == "" {

@@ -194,8 +194,8 @@ func TestForeignCamera(t *testing.T) {
 	}
 	do("PUT", "/imaging", map[string]any{"day_night": "night"}, nil)
 	do("POST", "/sub-codec", map[string]any{"codec": "h264"}, nil)
-	if _, filter := c.Lens(); filter != "OFF" || c.Streams()[0].Codec != "H264" {
-		t.Errorf("the filter is %s, the sub-stream %s", filter, c.Streams()[0].Codec)
+	if c.Lens("IrCutFilter") != "OFF" || c.Streams()[0].Codec != "H264" {
+		t.Errorf("the filter is %s, the sub-stream %s", c.Lens("IrCutFilter"), c.Streams()[0].Codec)
 	}
 	var jpeg bytes.Buffer
 	if _, err := app.Download(t.Context(), "/api/cameras/"+id+"/snapshot", &jpeg); err != nil || !bytes.HasPrefix(jpeg.Bytes(), []byte{0xff, 0xd8}) {

@@ -65,25 +65,31 @@ func (a *API) MoveCamera(ctx context.Context, in *MoveRequest) (*None, error) {
 	return nil, aboutCamera(a.nvr.MoveCamera(ctx, actor(ctx), id, m))
 }
 
-// Imaging is how a camera's lens makes its picture.
+// Imaging is how a camera's lens makes its picture. A setting that the camera does not have is null.
 type Imaging struct {
-	Brightness *Brightness `json:"brightness" doc:"null where the camera has no such setting"`
-	DayNight   *string     `json:"day_night" enum:"day,night,auto" doc:"null where the camera has no such setting"`
+	Brightness *ImagingRange `json:"brightness"`
+	Contrast   *ImagingRange `json:"contrast"`
+	Saturation *ImagingRange `json:"saturation"`
+	Sharpness  *ImagingRange `json:"sharpness"`
+	DayNight   *string       `json:"day_night" enum:"day,night,auto"`
+	DayNights  []string      `json:"day_nights" nullable:"false" enum:"day,night,auto" doc:"What day_night may be"`
 }
 
-// Brightness is a setting with its bounds.
-type Brightness struct {
+// ImagingRange is a setting with its bounds.
+type ImagingRange struct {
 	Value float64 `json:"value"`
 	Min   float64 `json:"min"`
 	Max   float64 `json:"max"`
 }
 
 func imaging(i onvif.Imaging) Imaging {
-	out := Imaging{DayNight: orNull(i.DayNight)}
-	if b := i.Brightness; b != nil {
-		out.Brightness = &Brightness{b.Value, b.Min, b.Max}
+	within := func(r *onvif.Range) *ImagingRange {
+		if r == nil {
+			return nil
+		}
+		return &ImagingRange{r.Value, r.Min, r.Max}
 	}
-	return out
+	return Imaging{within(i.Brightness), within(i.Contrast), within(i.Saturation), within(i.Sharpness), orNull(i.DayNight), words(i.DayNights)}
 }
 
 // Imaging answers GET /api/cameras/{id}/imaging.
@@ -104,6 +110,9 @@ type ImagingRequest struct {
 	ByID
 	Body struct {
 		Brightness *float64 `json:"brightness,omitempty" minimum:"-1000000" maximum:"1000000"`
+		Contrast   *float64 `json:"contrast,omitempty" minimum:"-1000000" maximum:"1000000"`
+		Saturation *float64 `json:"saturation,omitempty" minimum:"-1000000" maximum:"1000000"`
+		Sharpness  *float64 `json:"sharpness,omitempty" minimum:"-1000000" maximum:"1000000"`
 		DayNight   string   `json:"day_night,omitempty" enum:"day,night,auto"`
 	}
 }
@@ -114,7 +123,10 @@ func (a *API) SetImaging(ctx context.Context, in *ImagingRequest) (*Body[Imaging
 	if err != nil {
 		return nil, err
 	}
-	i, err := a.nvr.SetImaging(ctx, actor(ctx), id, in.Body.Brightness, in.Body.DayNight)
+	b := in.Body
+	i, err := a.nvr.SetImaging(ctx, actor(ctx), id, onvif.ImagingChange{
+		Brightness: b.Brightness, Contrast: b.Contrast, Saturation: b.Saturation, Sharpness: b.Sharpness, DayNight: b.DayNight,
+	})
 	if err != nil {
 		return nil, aboutCamera(err)
 	}

@@ -3,23 +3,30 @@ package sim
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // state is what can be changed about a device.
 type state struct {
-	streams    []Stream
-	brightness string
-	irCut      string
-	motion     bool // as its detector sees it
+	streams []Stream
+	lens    map[string]string // by the names of ONVIF
+	motion  bool              // as its detector sees it
 	// moves are what the motor was told, oldest first.
 	moves []string
 }
 
 func newState(streams []Stream) state {
-	return state{streams: append([]Stream(nil), streams...), brightness: "50", irCut: "AUTO"}
+	lens := map[string]string{"IrCutFilter": "AUTO"}
+	for _, name := range lensRanges {
+		lens[name] = "50"
+	}
+	return state{streams: append([]Stream(nil), streams...), lens: lens}
 }
+
+// lensRanges are the settings of the lens that go from 0 to 80.
+var lensRanges = []string{"Brightness", "ColorSaturation", "Contrast", "Sharpness"}
 
 func (d *Device) streams() []Stream {
 	d.mu.Lock()
@@ -37,11 +44,11 @@ func (d *Device) Moves() []string {
 // Streams are the profiles as they are now.
 func (d *Device) Streams() []Stream { return d.streams() }
 
-// Lens says how the lens is set: its brightness and the state of its infrared filter.
-func (d *Device) Lens() (brightness, irCut string) {
+// Lens says how the lens is set, by ONVIF's name of the setting, such as Brightness or IrCutFilter.
+func (d *Device) Lens(setting string) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.state.brightness, d.state.irCut
+	return d.state.lens[setting]
 }
 
 func (d *Device) setEncoder(c *element) bool {
@@ -110,20 +117,40 @@ func (d *Device) imaging(q query) (string, *refusal) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	// As ONVIF's schema orders them. The elder of the devices knows no sharpness and no automatic change to night.
+	names, modes := []string{"Brightness", "ColorSaturation", "Contrast", "IrCutFilter", "Sharpness"}, []string{"ON", "OFF", "AUTO"}
+	if d.cfg.Kind == Dahua {
+		names, modes = names[:4], modes[:2]
+	}
+	var b strings.Builder
 	switch q.operation {
 	case "GetImagingSettings":
-		return `<timg:GetImagingSettingsResponse><timg:ImagingSettings><tt:Brightness>` + d.state.brightness + `</tt:Brightness><tt:IrCutFilter>` + d.state.irCut + `</tt:IrCutFilter></timg:ImagingSettings></timg:GetImagingSettingsResponse>`, nil
+		for _, name := range names {
+			fmt.Fprintf(&b, `<tt:%s>%s</tt:%[1]s>`, name, d.state.lens[name])
+		}
+		return `<timg:GetImagingSettingsResponse><timg:ImagingSettings>` + b.String() + `</timg:ImagingSettings></timg:GetImagingSettingsResponse>`, nil
 	case "GetOptions":
-		return `<timg:GetOptionsResponse><timg:ImagingOptions><tt:Brightness><tt:Min>0</tt:Min><tt:Max>80</tt:Max></tt:Brightness><tt:IrCutFilterModes>ON</tt:IrCutFilterModes><tt:IrCutFilterModes>OFF</tt:IrCutFilterModes><tt:IrCutFilterModes>AUTO</tt:IrCutFilterModes></timg:ImagingOptions></timg:GetOptionsResponse>`, nil
+		for _, name := range names {
+			if slices.Contains(lensRanges, name) {
+				fmt.Fprintf(&b, `<tt:%s><tt:Min>0</tt:Min><tt:Max>80</tt:Max></tt:%[1]s>`, name)
+				continue
+			}
+			for _, mode := range modes {
+				b.WriteString(`<tt:IrCutFilterModes>` + mode + `</tt:IrCutFilterModes>`)
+			}
+		}
+		return `<timg:GetOptionsResponse><timg:ImagingOptions>` + b.String() + `</timg:ImagingOptions></timg:GetOptionsResponse>`, nil
 	case "SetImagingSettings":
-		if b := q.text("Brightness"); b != "" {
-			if n, err := strconv.ParseFloat(b, 64); err != nil || n < 0 || n > 80 {
+		for _, name := range names {
+			value := q.text(name)
+			if value == "" {
+				continue
+			}
+			n, err := strconv.ParseFloat(value, 64)
+			if slices.Contains(lensRanges, name) && (err != nil || n < 0 || n > 80) || name == "IrCutFilter" && !slices.Contains(modes, value) {
 				return "", &refusal{"ter:SettingsInvalid", "The requested settings are incorrect"}
 			}
-			d.state.brightness = b
-		}
-		if f := q.text("IrCutFilter"); f != "" {
-			d.state.irCut = f
+			d.state.lens[name] = value
 		}
 		return `<timg:SetImagingSettingsResponse/>`, nil
 	}
