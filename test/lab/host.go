@@ -162,9 +162,10 @@ func (h *Host) enter() error {
 
 // Process is a command that runs on a host until it ends, is stopped, or the test is over.
 type Process struct {
-	cmd  *exec.Cmd
-	done chan struct{}
-	err  error
+	cmd     *exec.Cmd
+	done    chan struct{}
+	err     error
+	seconds int64 // where its clock has the seconds that it is off by; 0 for the clock of the machine
 
 	mu  sync.Mutex
 	out bytes.Buffer
@@ -179,11 +180,21 @@ func (h *Host) Start(name string, args ...string) *Process {
 // StartCommand starts what Command made, after the caller has set its environment or directory.
 func (h *Host) StartCommand(cmd *exec.Cmd) *Process {
 	h.lab.t.Helper()
+	return h.start(cmd, func(cmd *exec.Cmd) (int64, error) { return 0, cmd.Start() })
+}
+
+// start starts a command by begin, which gives the place of its clock.
+func (h *Host) start(cmd *exec.Cmd, begin func(*exec.Cmd) (int64, error)) *Process {
+	h.lab.t.Helper()
 	p := &Process{cmd: cmd, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p, p
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that what it started ends with it
 	cmd.WaitDelay = time.Second                           // a daemon that left the group may hold the pipe
-	if err := cmd.Start(); err != nil {
+	var err error
+	if p.seconds, err = begin(cmd); err != nil {
+		if cmd.Process != nil {
+			_ = cmd.Process.Kill() // it may have ended
+		}
 		h.lab.t.Fatal(err)
 	}
 	go func() {
