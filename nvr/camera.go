@@ -232,15 +232,12 @@ func (n *NVR) apply(row *store.Camera, c CameraChange) error {
 		if next.Hostname() != address.Hostname() || next.Scheme != address.Scheme {
 			row.SubURL = ""
 		}
-		if next.Host != address.Host || next.Scheme != "rtsps" {
+		// Beside a plain stream it is the key of the ONVIF service, which has not moved.
+		service := row.Trust == store.TrustPlain && next.Scheme == "rtsp" && strings.HasPrefix(row.ONVIF, "https:")
+		if !service && (next.Host != address.Host || next.Scheme != "rtsps") {
 			row.Pin = nil
 		}
 		address, row.URL, row.Trust = next, next.String(), trustOf(next)
-	}
-	if c.Fingerprint != nil {
-		if row.Pin, err = pinFor(address, *c.Fingerprint); err != nil {
-			return err
-		}
 	}
 	if c.SubURL != nil {
 		if row.SubURL, err = sideAddress(*c.SubURL, parseAddress); err != nil {
@@ -251,6 +248,18 @@ func (n *NVR) apply(row *store.Camera, c CameraChange) error {
 		if row.ONVIF, err = sideAddress(*c.ONVIF, parseONVIF); err != nil {
 			return err
 		}
+	}
+	service := strings.HasPrefix(row.ONVIF, "https:")
+	switch {
+	case c.Fingerprint != nil && service:
+		row.Pin, err = parseFingerprint(*c.Fingerprint)
+	case c.Fingerprint != nil:
+		row.Pin, err = pinFor(address, *c.Fingerprint)
+	case row.Trust == store.TrustPlain && !service:
+		row.Pin = nil // nothing of it shows a key any more
+	}
+	if err != nil {
+		return err
 	}
 	return nil // what is not at the camera's host is found by store.Camera.Validate
 }

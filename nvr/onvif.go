@@ -104,12 +104,14 @@ func (n *NVR) resolve(ctx context.Context, text, print string) (target, error) {
 // chosen says to people which stream was taken.
 func chosen(info onvif.Info, s onvif.Streams) string {
 	text := fmt.Sprintf("%s says over ONVIF that it has these streams. Recorded is %s from %s.",
-		strings.TrimSpace(info.Manufacturer+" "+info.Model), describe(s.Main), rtsp.Redact(s.MainURL.String()))
+		model(info), describe(s.Main), rtsp.Redact(s.MainURL.String()))
 	if s.SubURL != nil {
 		text += fmt.Sprintf(" It also has a smaller one, %s from %s.", describe(s.Sub), rtsp.Redact(s.SubURL.String()))
 	}
 	return text
 }
+
+func model(info onvif.Info) string { return strings.TrimSpace(info.Manufacturer + " " + info.Model) }
 
 func describe(p onvif.Profile) string {
 	text := p.Codec

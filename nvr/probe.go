@@ -22,13 +22,20 @@ func (n *NVR) Probe(ctx context.Context, _ store.Actor, address, print, transpor
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeWithin)
 	defer cancel()
-	found, err := rtsp.Probe(ctx, rtsp.Config{
+	p, err := lookAtStream(ctx, rtsp.Config{
 		URL: at.url, User: at.account.User, Password: at.account.Password, Pin: at.pin, Transport: rtsp.Transport(transport), Now: n.clock.Now, Log: n.log,
 	})
+	p.Chosen = at.chosen
+	return p, err
+}
+
+// lookAtStream gives what a stream sends and one picture of it.
+func lookAtStream(ctx context.Context, cfg rtsp.Config) (Probe, error) {
+	found, err := rtsp.Probe(ctx, cfg)
 	if err != nil {
 		return Probe{}, err
 	}
-	p := Probe{Skipped: found.Stream.Skipped, Trust: found.Trust, URL: at.url.String(), Chosen: at.chosen}
+	p := Probe{Skipped: found.Stream.Skipped, Trust: found.Trust, URL: cfg.URL.String()}
 	if found.SPKI != nil {
 		p.Fingerprint = fingerprint(found.SPKI)
 	}

@@ -141,6 +141,8 @@ type Probe struct {
 	Picture []byte
 	// URL is that of the stream; Chosen says which one was taken at an ONVIF address, "" at that of a stream.
 	URL, Chosen string
+	// Model is what a camera calls itself, and Sub the smaller stream that it names; both only of a look at its ONVIF service.
+	Model, Sub string
 }
 
 // ProbeTrack is a track with its measured rate.

@@ -149,7 +149,7 @@ func TestSightEndsAtOnce(t *testing.T) {
 
 // unproved is what owners change without a fresh proof: it takes nothing away, gives nobody anything, and is undone as it was done.
 var unproved = map[string]bool{
-	"POST /api/discovery/scan": true, "POST /api/probe": true, "POST /api/cameras": true, "PATCH /api/cameras/{id}": true, "POST /api/cameras/{id}/sub-codec": true,
+	"POST /api/discovery/scan": true, "POST /api/probe": true, "POST /api/cameras/{id}/probe": true, "POST /api/cameras": true, "PATCH /api/cameras/{id}": true, "POST /api/cameras/{id}/sub-codec": true,
 	"PUT /api/cameras/{id}/imaging": true, "PUT /api/groups": true, "PATCH /api/vaults/{id}": true, "POST /api/vaults/{id}/kit-tested": true,
 	// These take rights back.
 	"POST /api/vaults/{id}/seal": true, "DELETE /api/users/{id}/sessions": true, "DELETE /api/invitations/{id}": true,

@@ -115,6 +115,7 @@ func (s *Server) routes() []route {
 		{get, "/api/discovery", caller.Owner, "Cameras found on the network and not added", call(ok, a.Discovery)},
 		{post, "/api/discovery/scan", caller.Owner, "Look for cameras at each address of a network", call(ok, a.Scan)},
 		{post, "/api/probe", caller.Owner, "Look at an address before it is saved", call(ok, a.Probe)},
+		{post, "/api/cameras/{id}/probe", caller.Owner, "Look at another address of a camera before it is saved", call(ok, a.Look)},
 		{post, "/api/cameras", caller.Owner, "Add a camera", call(created, a.AddCamera)},
 		{post, "/api/pairings", caller.Owner, "Pair with a camera agent by the code that it shows", paced(auth.PacedPairing, stepUp(call(created, a.Pair)))},
 		{post, "/api/cameras/{id}/revoke", caller.Owner, "Take a paired camera's certificate back for good", stepUp(call(none, a.RevokeCamera))},

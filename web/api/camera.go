@@ -329,7 +329,9 @@ type Probe struct {
 	Fingerprint string   `json:"fingerprint,omitempty" doc:"SHA-256 of the presented SPKI in hex"`
 	MIME        string   `json:"mime"`
 	Picture     []byte   `json:"picture" doc:"Base64 of a fragmented MP4 with one key frame"`
-	URL         string   `json:"url" doc:"The stream that was looked at"`
+	URL         string   `json:"url" doc:"The stream or service that was looked at"`
+	Model       string   `json:"model,omitempty" doc:"Of a look at an ONVIF service: what the camera calls itself"`
+	Sub         string   `json:"sub,omitempty" doc:"Of a look at an ONVIF service: the smaller stream that the camera names"`
 	Chosen      string   `json:"chosen,omitempty" doc:"At an ONVIF address: what the camera says it has, and which stream is taken"`
 }
 
@@ -360,11 +362,15 @@ func (a *API) Probe(ctx context.Context, in *ProbeRequest) (*Body[Probe], error)
 		}
 		return nil, err
 	}
-	return answer(Probe{
+	return answer(probe(p)), nil
+}
+
+func probe(p nvr.Probe) Probe {
+	return Probe{
 		Tracks: list(p.Tracks, func(t nvr.ProbeTrack) Track {
 			return Track{string(t.Codec), t.Width, t.Height, t.FPS, t.Channels, t.SampleRate}
 		}),
 		Skipped: words(p.Skipped), Trust: p.Trust, Fingerprint: p.Fingerprint, MIME: p.MIME, Picture: p.Picture,
-		URL: rtsp.Redact(p.URL), Chosen: p.Chosen,
-	}), nil
+		URL: rtsp.Redact(p.URL), Chosen: p.Chosen, Model: p.Model, Sub: rtsp.Redact(p.Sub),
+	}
 }
