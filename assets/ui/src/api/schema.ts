@@ -283,6 +283,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/cameras/{id}/probe": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Look at another address of a camera before it is saved */
+        post: operations["post-cameras-id-probe"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/cameras/{id}/ptz": {
         parameters: {
             query?: never;
@@ -2031,14 +2048,6 @@ export interface components {
              */
             own: number;
         };
-        Brightness: {
-            /** Format: double */
-            max: number;
-            /** Format: double */
-            min: number;
-            /** Format: double */
-            value: number;
-        };
         Bucket: {
             /** Format: int64 */
             events: number;
@@ -2698,19 +2707,34 @@ export interface components {
             user: string;
         };
         Imaging: {
-            /** @description null where the camera has no such setting */
-            brightness: components["schemas"]["Brightness"];
-            /**
-             * @description null where the camera has no such setting
-             * @enum {string|null}
-             */
+            brightness: components["schemas"]["ImagingRange"];
+            contrast: components["schemas"]["ImagingRange"];
+            /** @enum {string|null} */
             day_night: "day" | "night" | "auto" | null;
+            /** @description What day_night may be */
+            day_nights: ("day" | "night" | "auto")[];
+            saturation: components["schemas"]["ImagingRange"];
+            sharpness: components["schemas"]["ImagingRange"];
+        };
+        ImagingRange: {
+            /** Format: double */
+            max: number;
+            /** Format: double */
+            min: number;
+            /** Format: double */
+            value: number;
         };
         ImagingRequestBody: {
             /** Format: double */
             brightness?: number;
+            /** Format: double */
+            contrast?: number;
             /** @enum {string} */
             day_night?: "day" | "night" | "auto";
+            /** Format: double */
+            saturation?: number;
+            /** Format: double */
+            sharpness?: number;
         };
         Invitation: {
             by: string;
@@ -2847,6 +2871,16 @@ export interface components {
             seq?: number;
             /** Format: int64 */
             size: number;
+        };
+        LookRequestBody: {
+            /** @description As a person confirmed it */
+            fingerprint?: string;
+            /** @description Of its ONVIF device service */
+            onvif?: string;
+            /** @description Of its smaller stream */
+            sub_url?: string;
+            /** @description Of its stream */
+            url?: string;
         };
         MoveRequestBody: {
             home?: boolean;
@@ -3159,12 +3193,16 @@ export interface components {
             /** @description SHA-256 of the presented SPKI in hex */
             fingerprint?: string;
             mime: string;
+            /** @description Of a look at an ONVIF service: what the camera calls itself */
+            model?: string;
             /** @description Base64 of a fragmented MP4 with one key frame */
             picture: string;
             skipped: string[];
+            /** @description Of a look at an ONVIF service: the smaller stream that the camera names */
+            sub?: string;
             tracks: components["schemas"]["Track"][];
             trust: string;
-            /** @description The stream that was looked at */
+            /** @description The stream or service that was looked at */
             url: string;
         };
         ProbeRequestBody: {
@@ -5128,6 +5166,87 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Imaging"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-cameras-id-probe": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ULID */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LookRequestBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Probe"];
                 };
             };
             /** @description Unauthorized */
