@@ -69,12 +69,12 @@ func (t *trackClock) shift(units int64) {
 	t.report = time.Time{}
 }
 
-// sender takes an RTCP sender report (RFC 3550 section 6.4.1).
-func (t *trackClock) sender(ntp uint64, rtp uint32) {
-	if !t.started || ntp>>32 == 0 {
+// sender takes an RTCP sender report (RFC 3550 section 6.4.1): what the sender's clock showed at a timestamp.
+func (t *trackClock) sender(at time.Time, rtp uint32) {
+	if !t.started {
 		return
 	}
-	t.report = ntpTime(ntp)
+	t.report = at
 	t.reportCount = t.count + int64(int32(rtp-t.last))
 }
 
@@ -86,10 +86,12 @@ func (t *trackClock) origin() (time.Time, bool) {
 	return t.report.Add(-t.duration(t.reportCount)), true
 }
 
-// ntpTime converts the 64-bit NTP format: seconds since 1900 and a fraction (RFC 5905 section 6).
-func ntpTime(v uint64) time.Time {
+// ntpTime converts the 64-bit NTP format: seconds since 1900 and a fraction (RFC 5905 section 6). The seconds begin anew in 2036; which time
+// it is about, near tells.
+func ntpTime(v uint64, near time.Time) time.Time {
 	const epoch = 2208988800
-	return time.Unix(int64(v>>32)-epoch, int64((v&0xffffffff)*1e9>>32))
+	away := int32(uint32(v>>32) - uint32(near.Unix()+epoch))
+	return time.Unix(near.Unix()+int64(away), int64((v&0xffffffff)*1e9>>32))
 }
 
 // wallClock maps the camera's media time to our clock. A camera's own clock is never believed: the anchor is when

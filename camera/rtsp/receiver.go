@@ -135,9 +135,11 @@ func (r *receiver) senderReport(track mediaTrack, ntp uint64, ts uint32) {
 	if ntp>>32 == 0 {
 		return
 	}
-	track.timing().sender(ntp, ts)
+	now := r.wall.now().Round(0)
+	at := ntpTime(ntp, now)
+	track.timing().sender(at, ts)
 	// The camera's clock is only reported, and used for differences between its tracks.
-	r.stats.ClockOffset = ntpTime(ntp).Sub(r.wall.now().Round(0))
+	r.stats.ClockOffset = at.Sub(now)
 	r.stats.ClockKnown = true
 	if r.audio != nil {
 		r.audio.align()

@@ -328,6 +328,17 @@ func senderReport(ssrc uint32, ntp time.Time, ts uint32) []byte {
 	return b
 }
 
+// TestNTPTime: the seconds of NTP begin anew in February 2036.
+func TestNTPTime(t *testing.T) {
+	for _, years := range [][2]int{{2026, 1970}, {2026, 2026}, {2026, 2040}, {2035, 2037}, {2037, 2035}, {2040, 2040}, {2099, 2099}, {2099, 2040}} {
+		near, at := time.Date(years[0], 6, 1, 0, 0, 0, 0, time.UTC), time.Date(years[1], 3, 4, 5, 6, 7, 500_000_000, time.UTC)
+		v := uint64(uint32(at.Unix()+2208988800))<<32 | 1<<31
+		if got := ntpTime(v, near); !got.Equal(at) {
+			t.Errorf("in %d, %v reads %v", years[0], at, got)
+		}
+	}
+}
+
 func TestWrongCameraClock(t *testing.T) {
 	g := newRig(t, h264Media())
 	p := newPacker(t, h264Media().Formats[0], 1400)
