@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"cardea/store"
@@ -19,6 +20,26 @@ func clipView(c store.Clip) Clip {
 // Timeline gives what a camera has between two times.
 func (n *NVR) Timeline(ctx context.Context, camera store.ID, from, to time.Time, step time.Duration) (store.Timeline, error) {
 	return n.db.Timeline(ctx, camera, from, to, step)
+}
+
+// Lanes gives the same of the cameras in use that sees lets through, by id and without buckets.
+func (n *NVR) Lanes(ctx context.Context, from, to time.Time, sees func(store.ID) bool) ([]store.Timeline, error) {
+	var out []store.Timeline
+	for _, r := range n.all() {
+		if !sees(r.id) {
+			continue
+		}
+		line, err := n.db.Timeline(ctx, r.id, from, to, 0)
+		if store.ErrorCode(err) == store.NotFound {
+			continue // removed a moment ago
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, line)
+	}
+	slices.SortFunc(out, func(a, b store.Timeline) int { return a.Camera.Compare(b.Camera) })
+	return out, nil
 }
 
 // Clips lists clips without parts by start.

@@ -71,6 +71,7 @@ func TestAttackOnPathsAndQueries(t *testing.T) {
 		for _, text := range []string{`'`, `"`, `' OR '1'='1`, `1; DROP TABLE clip;--`, `' UNION SELECT password_hash FROM user--`, `\`, `%`, `*`, "\x00", `') OR 1=1--`, `1 OR sleep(9)`} {
 			for _, route := range []string{
 				"/api/clips?camera=%s", "/api/clips?from=%s", "/api/clips?to=%s", "/api/clips?limit=%s", "/api/events?kind=%s", "/api/events?camera=%s", "/api/timeline?from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z&camera=%s",
+				"/api/lanes?from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z&camera=%s", "/api/playback?at=2026-01-01T00:00:00Z&camera=%s",
 				"/api/log?user=%s", "/api/log?action=%s", "/api/log?camera=%s", "/api/log?before=%s", "/api/log?log=%s", "/api/log/proof?seq=%s", "/api/cameras/%s", "/api/clips/%s", "/api/vaults/%s/grants",
 			} {
 				status, body := unhurried(func() (int, string) {

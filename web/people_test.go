@@ -106,6 +106,7 @@ func TestHiddenCamera(t *testing.T) {
 	}
 	for _, path := range []string{
 		"/api/cameras/" + door.ID, "/api/cameras/" + door.ID + "/health", "/api/timeline?camera=" + door.ID + span, "/api/clips?camera=" + door.ID,
+		"/api/lanes?camera=" + door.ID + span, "/api/playback?camera=" + door.ID + "&at=2026-01-01T00:00:00Z",
 		"/api/clips/" + clips[0].ID, "/api/clips/" + clips[0].ID + "/data", "/api/events?camera=" + door.ID,
 	} {
 		f.unlimited()

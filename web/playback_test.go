@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -146,6 +147,20 @@ func TestClipData(t *testing.T) {
 	if line.Step != 5 || len(line.Spans) != 1 || len(line.Buckets) == 0 {
 		t.Errorf("timeline %+v", line)
 	}
+	var lanes api.Lanes
+	f.send("GET", "/api/lanes?from="+now.Add(-time.Hour).Format(time.RFC3339)+"&to="+now.Add(time.Hour).Format(time.RFC3339), cookie, nil).json(t, &lanes)
+	if len(lanes.Lanes) != 1 || lanes.Lanes[0].Camera != camera.ID || !reflect.DeepEqual(lanes.Lanes[0].Spans[0].Start, line.Spans[0].Start) || lanes.Zone == "" {
+		t.Errorf("lanes %+v", lanes)
+	}
+	f.send("GET", "/api/lanes?from="+now.Format(time.RFC3339)+"&to="+now.Format(time.RFC3339), cookie, nil).detail(t, 422)
+	for at, want := range map[time.Time]int{detail.Start: 1, now.Add(-time.Hour): 1, now.Add(time.Hour): 0} {
+		var moment api.Moment
+		f.send("GET", "/api/playback?camera="+camera.ID+"&at="+at.UTC().Format(time.RFC3339Nano), cookie, nil).json(t, &moment)
+		if len(moment.Clips) != want || want == 1 && (moment.First == nil || moment.First.ID != detail.ID || len(moment.First.Parts) == 0) || want == 0 && moment.First != nil {
+			t.Errorf("playback at %s: %+v", at, moment)
+		}
+	}
+	f.send("GET", "/api/playback?camera="+camera.ID, cookie, nil).detail(t, 422)
 }
 
 // liveClient is a browser's end of the socket.

@@ -70,6 +70,8 @@ func (s *Server) routes() []route {
 		{get, "/api/cameras/{id}", caller.Viewer, "One camera", call(ok, a.Camera)},
 		{get, "/api/cameras/{id}/health", caller.Viewer, "The line to a camera and its latest changes", call(ok, a.CameraHealth)},
 		{get, "/api/timeline", caller.Viewer, "Coverage, gaps with reasons, and events of a camera", call(ok, a.Timeline)},
+		{get, "/api/lanes", caller.Viewer, "The same of all cameras at once, without sums", call(ok, a.Lanes)},
+		{get, "/api/playback", caller.Viewer, "The clip that shows a moment, with its parts, and those that follow", call(ok, a.Playback)},
 		{get, "/api/clips", caller.Viewer, "Clips, oldest first", call(ok, a.Clips)},
 		{get, "/api/clips/{id}", caller.Viewer, "One clip with its parts", call(ok, a.Clip)},
 		{get, "/api/clips/{id}/data", caller.Viewer, "The age ciphertext of a clip, whole or one range", media(linked(raw(ok, binary, p.ClipData)))},

@@ -106,15 +106,24 @@ func (a *API) Clip(ctx context.Context, in *ByID) (*Body[ClipDetail], error) {
 	if !caller.From(ctx).Sees(c.Camera) {
 		return nil, store.Errorf(store.NotFound, "there is no clip %s", id)
 	}
-	small, err := a.previewOf(ctx, id)
+	detail, err := a.detail(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	return answer(ClipDetail{
+	return answer(detail), nil
+}
+
+// detail adds what a player needs to a clip that was read with its parts.
+func (a *API) detail(ctx context.Context, c nvr.Clip) (ClipDetail, error) {
+	small, err := a.previewOf(ctx, c.ID)
+	if err != nil {
+		return ClipDetail{}, err
+	}
+	return ClipDetail{
 		Clip: a.clip(c), Vault: c.Vault.String(), MIME: c.MIME, HeaderBytes: c.HeaderBytes, InitBytes: c.InitBytes, Complete: c.Complete(),
 		Parts:   list(c.Parts, func(p store.Part) Part { return Part{p.Start, p.Offset, p.Key} }),
 		Preview: small,
-	}), nil
+	}, nil
 }
 
 // TimelineRequest says which part of which camera.
@@ -145,6 +154,8 @@ type Span struct {
 	End   time.Time `json:"end"`
 }
 
+func span(s store.Span) Span { return Span{s.Start, s.End} }
+
 // Gap is a time without, and why.
 type Gap struct {
 	Start  time.Time  `json:"start"`
@@ -153,6 +164,8 @@ type Gap struct {
 	Detail string     `json:"detail"`
 }
 
+func gap(g store.Gap) Gap { return Gap{g.Start, orNull(g.End), string(g.Reason), g.Detail} }
+
 // TimelineEvent is an event as a mark on the timeline.
 type TimelineEvent struct {
 	ID     string     `json:"id"`
@@ -160,6 +173,10 @@ type TimelineEvent struct {
 	Start  time.Time  `json:"start"`
 	End    *time.Time `json:"end"`
 	Labels []string   `json:"labels" nullable:"false"`
+}
+
+func timelineEvent(e store.Event) TimelineEvent {
+	return TimelineEvent{e.ID.String(), e.Kind, e.Start, orNull(e.End), words(e.Labels)}
 }
 
 // Bucket sums up one step.
@@ -192,11 +209,7 @@ func (a *API) Timeline(ctx context.Context, in *TimelineRequest) (*Body[Timeline
 	zone, offset := in.From.Local().Zone()
 	return answer(Timeline{
 		Zone: zone, Offset: offset, Camera: t.Camera.String(), From: t.From, To: t.To, Step: int64(t.Step / time.Second),
-		Spans: list(t.Spans, func(s store.Span) Span { return Span{s.Start, s.End} }),
-		Gaps:  list(t.Gaps, func(g store.Gap) Gap { return Gap{g.Start, orNull(g.End), string(g.Reason), g.Detail} }),
-		Events: list(t.Events, func(e store.Event) TimelineEvent {
-			return TimelineEvent{e.ID.String(), e.Kind, e.Start, orNull(e.End), words(e.Labels)}
-		}),
+		Spans: list(t.Spans, span), Gaps: list(t.Gaps, gap), Events: list(t.Events, timelineEvent),
 		Buckets: list(t.Buckets, func(b store.Bucket) Bucket { return Bucket{b.Start, b.Seconds, b.Events} }),
 	}), nil
 }

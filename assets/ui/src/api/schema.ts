@@ -916,6 +916,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/lanes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same of all cameras at once, without sums */
+        get: operations["get-lanes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/links": {
         parameters: {
             query?: never;
@@ -1203,6 +1220,23 @@ export interface paths {
         post?: never;
         /** Take back what a passkey opens; it goes on to sign in */
         delete: operations["delete-passkeys-id-key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/playback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The clip that shows a moment, with its parts, and those that follow */
+        get: operations["get-playback"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -2775,6 +2809,23 @@ export interface components {
             /** Format: date-time */
             since: string;
         };
+        Lane: {
+            camera: string;
+            events: components["schemas"]["TimelineEvent"][];
+            gaps: components["schemas"]["Gap"][];
+            spans: components["schemas"]["Span"][];
+        };
+        Lanes: {
+            /** @description By the id of the camera */
+            lanes: components["schemas"]["Lane"][];
+            /**
+             * Format: int64
+             * @description The same in seconds east of UTC
+             */
+            utc_offset: number;
+            /** @description Time zone of the NVR at the beginning, such as CET; all times are in UTC */
+            zone: string;
+        };
         Layer: {
             active: boolean;
             /** @enum {string} */
@@ -2881,6 +2932,12 @@ export interface components {
             sub_url?: string;
             /** @description Of its stream */
             url?: string;
+        };
+        Moment: {
+            /** @description The clip that shows the moment, or else the next one, and some that follow */
+            clips: components["schemas"]["Clip"][];
+            /** @description The first of them with its parts; null where nothing was recorded from the moment on */
+            first: components["schemas"]["ClipDetail"];
         };
         MoveRequestBody: {
             home?: boolean;
@@ -7743,6 +7800,76 @@ export interface operations {
             };
         };
     };
+    "get-lanes": {
+        parameters: {
+            query: {
+                /** @description Only this one */
+                camera?: string;
+                from: string;
+                to: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lanes"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "post-links": {
         parameters: {
             query?: never;
@@ -8800,6 +8927,74 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-playback": {
+        parameters: {
+            query: {
+                camera: string;
+                at: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Moment"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -17,13 +17,12 @@ export class IndexError extends Error {
   }
 }
 
-const hour = 3_600_000;
-const day = 24 * hour;
 /** The newest part of the index changes every second. */
 const fresh = 1500;
 /** Behind this, a clip is closed and stays as it is until it is deleted. */
 const settled = 5 * 60_000;
-const keptHours = 64;
+const remembers = 10 * 60_000;
+const keptAnswers = 100;
 const keptClips = 400;
 
 function bounded<K, V>(map: Map<K, V>, key: K, value: V, most: number): V {
@@ -36,70 +35,89 @@ function bounded<K, V>(map: Map<K, V>, key: K, value: V, most: number): V {
   return value;
 }
 
-interface Kept<T> {
+/** What the box said of a camera: all of its clips that end in a part of time, oldest first. */
+interface Answer {
+  camera: string;
+  from: number;
+  rows: Row[];
+  at: number;
+}
+
+interface Kept {
   until: number;
-  value: Promise<T>;
+  value: Promise<Playable>;
 }
 
-const hours = new Map<string, Kept<Row[]>>();
-const details = new Map<string, Kept<Playable>>();
+let answers: Answer[] = [];
+const asking = new Map<string, Promise<Row[]>>();
+const details = new Map<string, Kept>();
 
-function remembered<T>(map: Map<string, Kept<T>>, key: string, most: number, ask: () => Promise<T>, good: (value: T) => number): Promise<T> {
-  const kept = map.get(key);
-  if (kept && kept.until > Date.now()) return bounded(map, key, kept, most).value;
-  const entry: Kept<T> = { until: Infinity, value: ask() };
-  entry.value.then(
-    (value) => (entry.until = Date.now() + good(value)),
-    () => map.get(key) === entry && map.delete(key),
-  );
-  return bounded(map, key, entry, most).value;
+const wrong = (problem: Problem | undefined): Error => (problem ? new IndexError(problem) : new DOMException('stopped', 'AbortError'));
+
+/** What was said lately about a moment. */
+function known(camera: string, wall: number): Row[] | undefined {
+  const now = Date.now();
+  for (const answer of answers) {
+    if (answer.camera !== camera || answer.from > wall) continue;
+    const rows = answer.rows.filter((r) => Date.parse(r.end) > wall);
+    const first = rows[0];
+    if (first && now - answer.at < (answer.at - Date.parse(first.end) > settled ? remembers : fresh)) return rows;
+  }
+  return undefined;
 }
 
-async function ask(camera: string, from: number, to: number, limit: number): Promise<Row[]> {
-  const query = { camera, from: new Date(from).toISOString(), to: new Date(to).toISOString(), limit };
-  const answer = await get('/api/clips', { query });
-  if (answer.ok) return answer.value.filter((c) => Date.parse(c.end) > from).sort((a, b) => a.start.localeCompare(b.start));
-  throw answer.problem ? new IndexError(answer.problem) : new DOMException('stopped', 'AbortError');
-}
-
-/** The clips of a camera in the hour that holds a moment, oldest first. */
-function inHour(camera: string, wall: number): Promise<Row[]> {
-  const from = Math.floor(wall / hour) * hour;
-  const life = () => (Date.now() - from - hour > settled ? 10 * 60_000 : fresh);
-  return remembered(hours, `${camera} ${from}`, keptHours, () => ask(camera, from, from + hour, 1000), life);
-}
-
-/** The clip that shows a moment. */
-export async function clipAt(camera: string, wall: number): Promise<Row | undefined> {
-  return (await inHour(camera, wall)).findLast((c) => Date.parse(c.start) <= wall && Date.parse(c.end) > wall);
+/** Asks for what shows a moment and what follows, with all that is needed to play the first of it. */
+async function ask(camera: string, wall: number): Promise<Row[]> {
+  const answer = await get('/api/playback', { query: { camera, at: new Date(wall).toISOString() } });
+  if (!answer.ok) throw wrong(answer.problem);
+  const { clips: rows, first } = answer.value;
+  if (first) keep(first.id, Promise.resolve(first));
+  answers = [{ camera, from: Math.min(wall, ...rows.map((r) => Date.parse(r.start))), rows, at: Date.now() }, ...answers].slice(0, keptAnswers);
+  return rows;
 }
 
 /** Clips that end after a moment, oldest first; not necessarily all. */
 export async function clipsAfter(camera: string, wall: number): Promise<Row[]> {
-  const near = (await inHour(camera, wall)).filter((c) => Date.parse(c.end) > wall);
-  const first = near[0];
-  if (first && Date.parse(first.start) <= wall) return near;
-  // A hole: what follows may be far away, but what was found in this hour is next.
-  return near.length > 0 ? near : ask(camera, wall, wall + 31 * day, 50);
+  const rows = known(camera, wall);
+  if (rows) return rows;
+  const name = `${camera} ${wall}`;
+  const job = asking.get(name) ?? ask(camera, wall).finally(() => asking.delete(name));
+  asking.set(name, job);
+  return job;
+}
+
+/** The clip that shows a moment. */
+export async function clipAt(camera: string, wall: number): Promise<Row | undefined> {
+  return (await clipsAfter(camera, wall)).find((c) => Date.parse(c.start) <= wall);
 }
 
 /** All clips of a camera that overlap a part of time, oldest first. */
-export function clipsWithin(camera: string, from: number, to: number): Promise<Row[]> {
-  return ask(camera, from, to, 10_000);
+export async function clipsWithin(camera: string, from: number, to: number): Promise<Row[]> {
+  const query = { camera, from: new Date(from).toISOString(), to: new Date(to).toISOString(), limit: 10_000 };
+  const answer = await get('/api/clips', { query });
+  if (answer.ok) return answer.value.filter((c) => Date.parse(c.end) > from).sort((a, b) => a.start.localeCompare(b.start));
+  throw wrong(answer.problem);
+}
+
+/** Remembers a clip for as long as it stays as it is. The preview of a clip is filed a little after its end. */
+function keep(id: string, value: Promise<Playable>): Promise<Playable> {
+  const entry: Kept = { until: Infinity, value };
+  value.then(
+    (clip) => (entry.until = clip.open ? Date.now() + fresh / 2 : clip.preview || Date.now() - Date.parse(clip.end) > settled ? Infinity : Date.now() + 5000),
+    () => details.get(id) === entry && details.delete(id),
+  );
+  return bounded(details, id, entry, keptClips).value;
 }
 
 export function clipDetail(id: string): Promise<Playable> {
-  return remembered(
-    details,
+  const kept = details.get(id);
+  if (kept && kept.until > Date.now()) return bounded(details, id, kept, keptClips).value;
+  return keep(
     id,
-    keptClips,
-    async () => {
-      const answer = await get('/api/clips/{id}', { path: { id } });
+    get('/api/clips/{id}', { path: { id } }).then((answer) => {
       if (answer.ok) return answer.value;
-      throw answer.problem ? new IndexError(answer.problem) : new DOMException('stopped', 'AbortError');
-    },
-    // The preview of a clip is filed a little after its end.
-    (clip) => (clip.open ? fresh / 2 : clip.preview || Date.now() - Date.parse(clip.end) > settled ? Infinity : 5000),
+      throw wrong(answer.problem);
+    }),
   );
 }
 
@@ -115,6 +133,6 @@ export function extent(clip: Playable, from: number, to: number): [number, numbe
 
 /** For tests. */
 export function forgetClips(): void {
-  hours.clear();
+  answers = [];
   details.clear();
 }

@@ -1,5 +1,5 @@
 /** What a camera has in a part of time, ready to draw and to read out. */
-import type { Timeline } from '../api/types';
+import type { CameraLane } from '../api/types';
 import { reasonText } from '../cameras/words';
 import { lookUp, m } from '../i18n/m';
 import type { Range } from './day';
@@ -50,19 +50,19 @@ export function familyOf(kind: string): Family {
   return families[kind] ?? 'other';
 }
 
-export function readLane(timeline: Timeline, now: number): Lane {
+export function readLane(lane: CameraLane, now: number): Lane {
   const ms = (t: string) => Date.parse(t);
   const until = (t: string | null | undefined) => (t ? ms(t) : now);
   return {
-    spans: timeline.spans.map((s) => ({ kind: 'span', from: ms(s.start), to: ms(s.end) })),
-    gaps: timeline.gaps.map((g) => ({
+    spans: lane.spans.map((s) => ({ kind: 'span', from: ms(s.start), to: ms(s.end) })),
+    gaps: lane.gaps.map((g) => ({
       kind: 'gap',
       from: ms(g.start),
       to: until(g.end),
       why: g.detail ? `${reasonText(g.reason)}: ${g.detail}` : reasonText(g.reason),
       still: !g.end,
     })),
-    events: timeline.events.map((e) => ({
+    events: lane.events.map((e) => ({
       kind: 'event',
       id: e.id,
       family: familyOf(e.kind),

@@ -7,18 +7,18 @@ import type { Range } from './day';
 import { levelOf, levels, tileOf, tilesFor, type Tile } from './tiles';
 
 interface Kept {
-  lane: Lane;
+  lanes: Map<string, Lane>;
   at: number;
 }
 
-/** Pieces that are kept, over all cameras and levels. */
-const most = 400;
+/** Pieces that are kept, over all levels. */
+const most = 64;
 /** How often the piece that holds now is asked for again, in ms. */
 const fresh = [20_000, 5000, 4000] as const;
 /** Retention takes footage away, and memory cards bring some later. */
 const stale = 120_000;
 
-const key = (camera: string, tile: { level: number; index: number }) => `${camera} ${tile.level} ${tile.index}`;
+const key = (tile: { level: number; index: number }) => `${tile.level} ${tile.index}`;
 
 export class Lanes {
   /** The time zone of the box, once it is known. */
@@ -29,59 +29,62 @@ export class Lanes {
   /** When a piece could not be fetched, so that it is not asked for all the time. */
   private readonly failed = new Map<string, number>();
 
+  private find(camera: string, tile: Tile): Lane | undefined {
+    return this.kept.get(key(tile))?.lanes.get(camera);
+  }
+
   /** What is known of a camera in a view; `whole` where all of it was fetched closely enough. */
   lane(camera: string, view: Range, now: number): { lane: Lane; whole: boolean } {
     const level = levelOf(view);
     let whole = true;
     const pieces = tilesFor(view, level, { from: 0, to: now }).map((tile) => {
-      const exact = this.kept.get(key(camera, tile));
-      if (exact) return exact.lane;
+      const exact = this.find(camera, tile);
+      if (exact) return exact;
       whole = false;
-      return this.coarser(camera, tile) ?? nothing;
+      return this.other(camera, tile) ?? nothing;
     });
     return { lane: joinLanes(pieces), whole };
   }
 
-  /** While a piece is fetched, those of other levels show about the same. */
-  private coarser(camera: string, tile: Tile): Lane | undefined {
+  /** While a piece is fetched, those of other levels show the same. */
+  private other(camera: string, tile: Tile): Lane | undefined {
     for (let level = tile.level - 1; level >= 0; level--) {
-      const found = this.kept.get(key(camera, tileOf(level, Math.floor(tile.from / (levels[level]?.length ?? 1)))));
-      if (found) return found.lane;
+      const found = this.find(camera, tileOf(level, Math.floor(tile.from / (levels[level]?.length ?? 1))));
+      if (found) return found;
     }
     for (let level = tile.level + 1; level < levels.length; level++) {
-      const found = tilesFor(tile, level, tile).flatMap((t) => this.kept.get(key(camera, t))?.lane ?? []);
+      const found = tilesFor(tile, level, tile).flatMap((t) => this.find(camera, t) ?? []);
       if (found.length > 0) return joinLanes(found);
     }
     return undefined;
   }
 
-  /** Fetches what a view lacks or what may have changed. */
-  want(cameras: string[], view: Range, now: number): void {
+  /** Fetches what a view lacks or what may have changed, of all cameras at once. */
+  want(view: Range, now: number): void {
     const level = levelOf(view);
     const needed = new Set<string>();
-    for (const camera of cameras) {
-      for (const tile of tilesFor(view, level, { from: 0, to: now })) {
-        const name = key(camera, tile);
-        needed.add(name);
-        const have = this.kept.get(name);
-        const life = tile.to > now - 60_000 ? (fresh[level as 0 | 1 | 2] ?? stale) : stale;
-        if ((have && now - have.at < life) || this.asking.has(name) || now - (this.failed.get(name) ?? 0) < 5000) continue;
-        void this.fetch(camera, tile, have !== undefined || this.failed.has(name));
-      }
+    for (const tile of tilesFor(view, level, { from: 0, to: now })) {
+      const name = key(tile);
+      needed.add(name);
+      const have = this.kept.get(name);
+      const life = tile.to > now - 60_000 ? (fresh[level as 0 | 1 | 2] ?? stale) : stale;
+      if ((have && now - have.at < life) || this.asking.has(name) || now - (this.failed.get(name) ?? 0) < 5000) continue;
+      void this.fetch(tile, have !== undefined || this.failed.has(name));
     }
     // What was asked for a view that is gone need not come any more.
     for (const [name, job] of this.asking) if (!needed.has(name)) job.abort();
   }
 
-  private async fetch(camera: string, tile: Tile, quiet: boolean): Promise<void> {
-    const name = key(camera, tile);
+  private async fetch(tile: Tile, quiet: boolean): Promise<void> {
+    const name = key(tile);
     const job = new AbortController();
     this.asking.set(name, job);
-    const query = { camera, from: new Date(tile.from).toISOString(), to: new Date(tile.to).toISOString(), step: levels[tile.level]?.step ?? 60 };
-    const answer = await get('/api/timeline', { query, signal: job.signal });
+    const query = { from: new Date(tile.from).toISOString(), to: new Date(tile.to).toISOString() };
+    const answer = await get('/api/lanes', { query, signal: job.signal });
     this.asking.delete(name);
     if (answer.ok) {
-      this.kept.set(name, { lane: readLane(answer.value, Math.min(Date.now(), tile.to)), at: Date.now() });
+      const now = Date.now();
+      this.kept.set(name, { lanes: new Map(answer.value.lanes.map((lane) => [lane.camera, readLane(lane, Math.min(now, tile.to))])), at: now });
       this.zone = { name: answer.value.zone, offset: answer.value.utc_offset };
       for (const oldest of this.kept.keys()) {
         if (this.kept.size <= most) break;
@@ -98,8 +101,8 @@ export class Lanes {
   async whole(camera: string, range: Range): Promise<Lane> {
     const now = Date.now();
     const tiles = tilesFor(range, 0, { from: 0, to: now });
-    await Promise.all(tiles.filter((t) => now - (this.kept.get(key(camera, t))?.at ?? 0) > (t.to > now ? 2000 : stale)).map((t) => this.fetch(camera, t, false)));
-    return joinLanes(tiles.map((t) => this.kept.get(key(camera, t))?.lane ?? nothing));
+    await Promise.all(tiles.filter((t) => now - (this.kept.get(key(t))?.at ?? 0) > (t.to > now ? 2000 : stale)).map((t) => this.fetch(t, false)));
+    return joinLanes(tiles.map((t) => this.find(camera, t) ?? nothing));
   }
 
   close(): void {

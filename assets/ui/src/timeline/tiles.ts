@@ -5,14 +5,10 @@ import { lengthOf } from './scale';
 const hour = 3_600_000;
 const day = 24 * hour;
 
-/** Length of a piece and seconds in a bucket of the server, for closer and closer looks. */
-export const levels = [
-  { length: 7 * day, step: 3600 },
-  { length: day, step: 300 },
-  { length: 3 * hour, step: 30 },
-] as const;
+/** Length of a piece, for closer and closer looks. */
+export const levels = [{ length: 7 * day }, { length: day }, { length: 3 * hour }] as const;
 
-/** The level whose pieces fit a view: a handful for each camera. */
+/** The level whose pieces fit a view: a handful. */
 export function levelOf(view: Range): number {
   const length = lengthOf(view);
   if (length > 2.5 * day) return 0;
