@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/mattn/go-sqlite3"
+	"golang.org/x/sys/unix"
 
 	"cardea/store/disk"
 )
@@ -80,7 +81,11 @@ func Run(ctx context.Context, config Config) ([]Fault, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("look for the database: %w", err)
 	}
-	c.db = sql.OpenDB(connector(path))
+	immutable, err := unchanging(config.Dir, path)
+	if err != nil {
+		return nil, err
+	}
+	c.db = sql.OpenDB(connector{path, immutable})
 	defer c.db.Close() //nolint:errcheck // only read from
 	sound, err := c.database(ctx)
 	if err != nil || !sound {
@@ -111,16 +116,36 @@ func (c *checker) report(invariant int, where, do, what string, args ...any) err
 	return nil
 }
 
+// unchanging says whether the database lies on a disk mounted read-only, such as the image of a box that somebody examines. SQLite
+// cannot make its shared memory there and has to be told that nobody writes; what is still in the write-ahead log it would not see.
+func unchanging(dir, path string) (bool, error) {
+	if !errors.Is(unix.Access(dir, unix.W_OK), unix.EROFS) {
+		return false, nil
+	}
+	if info, err := os.Stat(path + "-wal"); err == nil && info.Size() > 0 {
+		return false, fmt.Errorf("%s is on a disk mounted read-only, and the last changes are still in %s-wal: copy the directory to a disk that can be written, "+
+			"without its clips if they are large, and check that with --data COPY --clips DIR", dir, path)
+	}
+	return true, nil
+}
+
 // connector opens the database for reading only, without database/sql's global registry.
-type connector string
+type connector struct {
+	path      string
+	immutable bool
+}
 
 func (c connector) Connect(context.Context) (driver.Conn, error) {
-	path, err := filepath.Abs(string(c))
+	path, err := filepath.Abs(c.path)
 	if err != nil {
 		return nil, err
 	}
 	address := url.URL{Scheme: "file", OmitHost: true, Path: path}
-	address.RawQuery = url.Values{"mode": {"ro"}, "_query_only": {"on"}, "_busy_timeout": {"10000"}}.Encode()
+	query := url.Values{"mode": {"ro"}, "_query_only": {"on"}, "_busy_timeout": {"10000"}}
+	if c.immutable {
+		query.Set("immutable", "1")
+	}
+	address.RawQuery = query.Encode()
 	return (&sqlite3.SQLiteDriver{}).Open(address.String())
 }
 

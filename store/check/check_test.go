@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -164,6 +165,30 @@ func TestSound(t *testing.T) {
 	ok(t, h.db.Close())
 	if faults := run(t, check.Config{Dir: h.dir, Clips: h.root.Dir(), Quick: true}); len(faults) != 0 {
 		t.Errorf("with nobody running: %v", faults)
+	}
+}
+
+// TestReadOnlyDisk: a box is examined without writing to its disk. What is still in the write-ahead log is not passed over in silence.
+func TestReadOnlyDisk(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("mounting a tmpfs takes root")
+	}
+	h := furnish(t)
+	image := t.TempDir()
+	ok(t, syscall.Mount("tmpfs", image, "tmpfs", 0, ""))
+	defer syscall.Unmount(image, syscall.MNT_DETACH) //nolint:errcheck // the test has its verdict
+	mode := func(flags uintptr) { ok(t, syscall.Mount("tmpfs", image, "tmpfs", syscall.MS_REMOUNT|flags, "")) }
+
+	ok(t, os.CopyFS(filepath.Join(image, "running"), os.DirFS(h.dir)))
+	ok(t, os.Remove(filepath.Join(image, "running", "cardea.db-shm"))) // as a machine without power leaves it
+	ok(t, h.db.Close())
+	ok(t, os.CopyFS(filepath.Join(image, "stopped"), os.DirFS(h.dir)))
+	mode(syscall.MS_RDONLY)
+	if faults := run(t, check.Config{Dir: filepath.Join(image, "stopped")}); len(faults) != 0 {
+		t.Errorf("faults: %v", faults)
+	}
+	if _, err := check.Run(t.Context(), check.Config{Dir: filepath.Join(image, "running")}); err == nil || !strings.Contains(err.Error(), "copy the directory") {
+		t.Errorf("with a write-ahead log: %v", err)
 	}
 }
 
