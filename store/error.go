@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"syscall"
 
 	"github.com/mattn/go-sqlite3"
 )
@@ -73,6 +74,9 @@ func (db *DB) explain(err error) error {
 	case sqlite3.ErrReadonly:
 		return unavailable(err, "%s cannot be written; check its owner and whether the disk is mounted read-only", db.path)
 	case sqlite3.ErrIoErr, sqlite3.ErrCantOpen:
+		if errors.Is(failure.SystemErrno, syscall.ENOSPC) || errors.Is(failure.SystemErrno, syscall.EDQUOT) {
+			return unavailable(err, "the disk that holds %s is full; free some space there", db.path)
+		}
 		return unavailable(err, "the disk that holds %s reports errors; check the disk and the system log", db.path)
 	case sqlite3.ErrBusy, sqlite3.ErrLocked:
 		return unavailable(err, "another program keeps %s locked; close it and try again", db.path)
