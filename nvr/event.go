@@ -3,6 +3,7 @@ package nvr
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -150,7 +151,11 @@ func (n *NVR) alarm(code, detail string, on bool) {
 		n.emit(event{end: before.event, Event: store.Event{Start: now}})
 		return
 	}
-	n.log.Error("alarm", "code", code, "detail", detail)
+	level := slog.LevelError
+	if code == noVault {
+		level = slog.LevelWarn // of a box that is new, not broken
+	}
+	n.log.Log(context.Background(), level, "alarm", "code", code, "detail", detail)
 	kind := "system"
 	if strings.HasPrefix(code, "disk-") {
 		kind = "storage"

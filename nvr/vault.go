@@ -84,11 +84,14 @@ func (n *NVR) sealedTo(ctx context.Context, user store.ID, recipient string, wra
 	return nil
 }
 
+// noVault is the alarm of cameras without a vault.
+const noVault = "no-vault"
+
 // lookForVault raises an alarm while cameras wait for a vault.
 func (n *NVR) lookForVault(ctx context.Context) {
 	_, err := n.db.Vault(ctx, store.ID{})
 	missing := store.ErrorCode(err) == store.NotFound && len(n.all()) > 0
-	n.alarm("no-vault", "There is no vault yet, so nothing is recorded: nobody could open it. Create one.", missing)
+	n.alarm(noVault, "There is no vault yet, so nothing is recorded: nobody could open it. Create one.", missing)
 }
 
 // Grants lists the actor's grants to a vault, of all vaults for the zero ID.
