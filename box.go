@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/valyala/fasthttp/fasthttputil"
@@ -129,6 +130,21 @@ func (b *box) web(cfg web.Config) *web.Server {
 	return web.New(cfg)
 }
 
+// hasDatabase says in a sentence why there is no NVR to work on.
+func (e *env) hasDatabase() error {
+	dir := e.dir()
+	_, err := os.Stat(filepath.Join(dir, store.FileName))
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("there is no NVR in %s; start one with `cardea serve --data %s`, or name its directory with --data", dir, dir)
+	case errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("%s is a file, not a directory; name the directory of the NVR with --data", dir)
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("this user may not look into %s; run this as the user of the NVR or as root", dir)
+	}
+	return err
+}
+
 // connect gives a client of the NVR on the data directory: of the one that runs, or else of one in this process that
 // opens the directory and serves the same routes over a pipe. close ends either. A directory without a database is
 // made only where create says so.
@@ -142,8 +158,8 @@ func (e *env) connect(create bool) (client *console.Client, close func() error, 
 		if !errors.Is(err, console.ErrNotRunning) {
 			return nil, nil, err
 		}
-		if _, err := os.Stat(filepath.Join(dir, store.FileName)); errors.Is(err, os.ErrNotExist) && !create {
-			return nil, nil, fmt.Errorf("there is no NVR in %s; start one with `cardea serve --data %s`, or name its directory with --data", dir, dir)
+		if err := e.hasDatabase(); err != nil && !create {
+			return nil, nil, err
 		}
 		client, close, err = e.connectHere(dir)
 		// An NVR that starts or stops just now holds the directory and has no socket.

@@ -146,7 +146,7 @@ func (c *cameraCommand) show(out io.Writer, host string, code pairing.Code) {
 			text.WriteString(qr.ToSmallString(false))
 		}
 	}
-	fmt.Fprintf(&text, "Activation code: %s (for ten minutes)\n", code.Text())
+	fmt.Fprintf(&text, "Activation code: %s\n(good once, for ten minutes)\n", code.Text())
 	_, _ = io.WriteString(out, text.String()) // a console that is gone shows no code
 }
 
@@ -162,12 +162,19 @@ func terminal(out io.Writer) bool {
 
 // lockCamera makes the directory of a camera and keeps other processes out of it.
 func lockCamera(dir string) (unlock func(), err error) {
+	unusable := func(err error) error {
+		var at *os.PathError
+		if errors.As(err, &at) {
+			err = at.Err
+		}
+		return fmt.Errorf("the camera's directory %s cannot be made and written: %w; choose another one with --data DIR", dir, err)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the camera's directory: %w; choose another one with --data", err)
+		return nil, unusable(err)
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, unusable(err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("another camera agent works on %s; stop it first, or choose another directory with --data", dir), f.Close())

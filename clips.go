@@ -144,9 +144,13 @@ func readIdentity(path string, wanted bool) (*vault.Identity, error) {
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, unreadable(err)
 	}
-	return vault.ParseIdentity(string(text))
+	identity, err := vault.ParseIdentity(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("%s holds no vault identity, the line of the recovery kit that begins with AGE-SECRET-KEY-: %w", path, err)
+	}
+	return identity, nil
 }
 
 // exportClip writes one clip to name, which appears only when it is complete.
@@ -203,6 +207,10 @@ func fetch(ctx context.Context, client *console.Client, id string) (f *os.File, 
 // writeFile writes a file for its owner only, beside its place at first.
 func writeFile(name string, body io.Reader) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(name), ".cardea-*")
+	var at *os.PathError
+	if errors.As(err, &at) {
+		return fmt.Errorf("nothing can be written into the directory %s: %w; name another file with -o", filepath.Dir(name), at.Err)
+	}
 	if err != nil {
 		return err
 	}

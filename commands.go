@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"cardea/auth"
 	"cardea/camera"
 	"cardea/store"
 	"cardea/store/vault"
@@ -54,15 +56,31 @@ func (l listing) print(e *env, rows any, header string, lines [][]string) error 
 func readSecret(path string) (string, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return "", err
+		return "", unreadable(err)
 	}
 	return strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r"), nil
 }
 
+// unreadable says which file cannot be read, and why, in a sentence.
+func unreadable(err error) error {
+	var at *os.PathError
+	if !errors.As(err, &at) {
+		return err
+	}
+	return fmt.Errorf("the file %s cannot be read: %w; check its name and its rights", at.Path, at.Err)
+}
+
 type claimCommand struct{}
 
+// Run asks the NVR that runs: its start makes a claim of its own, so that one made before would be void.
 func (claimCommand) Run(e *env) error {
-	return e.with(true, func(c *console.Client) error {
+	client, err := console.Dial(e.ctx, e.dir())
+	if err == nil {
+		client.Close()
+	} else if errors.Is(err, console.ErrNotRunning) {
+		return fmt.Errorf("no NVR runs on %s; start it with `cardea serve --data %s`, which prints the claim URL", e.dir(), e.dir())
+	}
+	return e.with(false, func(c *console.Client) error {
 		var claim api.Claim
 		if err := c.Do(e.ctx, "POST", "/api/console/claim", nil, &claim); err != nil {
 			return err
@@ -95,6 +113,9 @@ func (c *setupCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	if err := auth.Acceptable(c.Owner, password); err != nil {
+		return err // before anything is made
+	}
 	passphrase := newPassphrase()
 	if c.VaultPassphraseFile != "" {
 		if passphrase, err = readSecret(c.VaultPassphraseFile); err != nil {
@@ -123,10 +144,7 @@ func (c *setupCommand) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		enc := json.NewEncoder(e.stdout)
-		enc.SetIndent("", "  ")
-		enc.SetEscapeHTML(false)
-		return enc.Encode(setupResult{enrolment.TOTPURI, enrolment.RecoveryCodes, identity.Secret(), identity.Recipient().String(), passphrase})
+		return e.printJSON(setupResult{enrolment.TOTPURI, enrolment.RecoveryCodes, identity.Secret(), identity.Recipient().String(), passphrase})
 	})
 }
 
@@ -170,7 +188,7 @@ func (c *camerasList) Run(e *env) error {
 }
 
 type camerasAdd struct {
-	Name         string `help:"What people call it." required:""`
+	Name         string `help:"What people call it." required:"" placeholder:"NAME"`
 	URL          string `arg:"" help:"rtsp:// or rtsps:// address of a stream, or http://, https:// or just the host of an ONVIF camera. A password in it is stored encrypted, but may stay in the shell's history: see --password-file."`
 	Fingerprint  string `help:"SHA-256 of the camera's public key (SPKI), hex or base64, to trust from now on." placeholder:"F"`
 	Sub          string `help:"Address of a smaller stream of the same camera, for grids and previews; no password in it." placeholder:"URL"`

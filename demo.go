@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	"cardea/camera/agent"
 	"cardea/camera/agent/pattern"
@@ -25,7 +27,26 @@ func (c *demoCommand) Run(e *env) error {
 	if dir == "" {
 		dir = "demo-data"
 	}
-	return c.serve(e, dir, func(b *box) (runner, error) { return openDemo(e, b) })
+	return c.serve(e, dir, func(b *box) (runner, error) { return openDemo(e, b) }, demoSettled)
+}
+
+// demoSettled waits until both cameras are seen, or for a while.
+func demoSettled(ctx context.Context, b *box) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for {
+		cameras, err := b.nvr.Cameras(ctx)
+		if err != nil || !slices.ContainsFunc(cameras, func(c nvr.CameraStatus) bool {
+			return c.Camera.Mode != store.ModeOff && c.Connection.Phase != "streaming"
+		}) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // openDemo binds the virtual cameras and enters them into the index. They run when the NVR does.

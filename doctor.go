@@ -17,7 +17,7 @@ import (
 )
 
 type doctorCommand struct {
-	About  string `arg:"" optional:"" enum:",network" default:"" help:"What to look at: network, or everything without it."`
+	About  string `arg:"" optional:"" help:"What to look at: network, or everything without it."`
 	Listen string `help:"Address that the NVR is to listen on." default:":8443" env:"CARDEA_LISTEN" placeholder:"ADDR"`
 	networkFlags
 }
@@ -46,10 +46,13 @@ func (c *doctorCommand) Run(e *env) error {
 		}
 		return e.report(findings)
 	}
+	if c.About != "" {
+		return usageError("the doctor looks at everything, or at the network: cardea doctor network")
+	}
 	findings := []finding{directory(e.dir()), clock(time.Now())}
 	if _, err := os.Stat(filepath.Join(e.dir(), store.FileName)); err == nil {
 		findings = append(findings, c.database(e)...)
-	} else {
+	} else if errors.Is(err, os.ErrNotExist) {
 		findings = append(findings, note("Start it with `cardea serve`, or name another directory with --data.", "There is no NVR in %s yet.", e.dir()))
 		findings = append(findings, port(c.Listen))
 	}
@@ -86,6 +89,8 @@ func directory(dir string) finding {
 		return bad("Check the path and the rights of the directories above it.", "The data directory cannot be read: %v.", err)
 	case !info.IsDir():
 		return bad("Name a directory with --data.", "%s is not a directory.", dir)
+	case errors.Is(unix.Access(dir, unix.W_OK), unix.EROFS):
+		return bad("Mount it writable, or name another directory with --data.", "The disk of %s is mounted read-only.", dir)
 	case unix.Access(dir, unix.R_OK|unix.W_OK|unix.X_OK) != nil:
 		return bad(fmt.Sprintf("Run this as the user of the NVR, or: chown -R %d %s", os.Geteuid(), dir), "This user may not write to %s.", dir)
 	case info.Mode().Perm()&0o077 != 0:

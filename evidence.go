@@ -122,7 +122,7 @@ func openBundle(from io.ReaderAt, size int64, identity *vault.Identity, to io.Wr
 func verifyBundle(e *env, name, vkey string) error {
 	f, err := os.Open(name)
 	if err != nil {
-		return err
+		return unreadable(err)
 	}
 	defer f.Close() //nolint:errcheck // only read from
 	info, err := f.Stat()

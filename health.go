@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"cardea/nvr/backup"
-	"cardea/store"
 	"cardea/store/check"
 	"cardea/web/api"
 	"cardea/web/console"
@@ -22,6 +20,9 @@ func (healthCommand) Run(e *env) error {
 	ctx, cancel := context.WithTimeout(e.ctx, 5*time.Second)
 	defer cancel()
 	client, err := console.Dial(ctx, e.dir())
+	if errors.Is(err, console.ErrNotRunning) {
+		return fmt.Errorf("no NVR runs on %s; start it with `cardea serve --data %s`", e.dir(), e.dir())
+	}
 	if err != nil {
 		return err
 	}
@@ -45,14 +46,14 @@ func (c *verifyCommand) Run(e *env) error {
 	if c.VKey != "" {
 		return usageError("--vkey goes with --bundle")
 	}
-	if _, err := os.Stat(filepath.Join(e.dir(), store.FileName)); errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("there is no NVR in %s; name its directory with --data", e.dir())
+	if err := e.hasDatabase(); err != nil {
+		return err
 	}
 	var witnessed [][]byte
 	for _, path := range c.Checkpoint {
 		text, err := os.ReadFile(path)
 		if err != nil {
-			return err
+			return unreadable(err)
 		}
 		witnessed = append(witnessed, text)
 	}

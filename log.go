@@ -153,7 +153,11 @@ func (c *logSyslog) Run(e *env) error {
 			if err := client.Get(e.ctx, "/api/log/syslog", nil, &now); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintln(e.stdout, strings.TrimSpace(fmt.Sprintf("%s %s, %d records behind. %s", now.State, dash(now.Address), now.Behind, now.Detail)))
+			if now.Address == "" {
+				_, err := fmt.Fprintln(e.stdout, "off: the logs are sent nowhere")
+				return err
+			}
+			_, err := fmt.Fprintln(e.stdout, strings.TrimSpace(fmt.Sprintf("%s %s, %d records behind. %s", now.State, now.Address, now.Behind, now.Detail)))
 			return err
 		}
 		settings := map[string]any{"address": c.Address, "pin": c.Pin}

@@ -27,7 +27,7 @@ var version string
 
 // grammar is the command line. Flags may stand before or after arguments.
 type grammar struct {
-	Data     string `help:"Data directory (default /var/lib/cardea/nvr; demo: ./demo-data)." env:"CARDEA_DATA" placeholder:"DIR"`
+	Data     string `help:"Data directory (default /var/lib/cardea/nvr; camera: /var/lib/cardea/camera; demo: ./demo-data)." env:"CARDEA_DATA" placeholder:"DIR"`
 	LogLevel string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"CARDEA_LOG_LEVEL"`
 
 	Serve   serveCommand   `cmd:"" help:"Run the NVR."`
@@ -82,13 +82,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var g grammar
 	parser, err := kong.New(&g, kong.Name("cardea"), kong.Writers(stdout, stderr),
 		kong.Description("A home NVR: encrypted recording without the camera vendor's cloud."),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: false}))
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.ValueFormatter(helpOfValue))
 	if err != nil {
 		panic(err) // the grammar is a constant
 	}
+	if len(args) == 1 && args[0] == "--version" {
+		args = []string{"version"}
+	}
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(stderr, "cardea: %v\nRun `cardea help` for the commands.\n", err)
+		fmt.Fprintf(stderr, "cardea: %s\n", wrongUsage(err))
 		return 2
 	}
 	var level slog.Level
@@ -157,7 +160,7 @@ func (c *helpCommand) Run(parsed *kong.Context) error {
 		return err
 	}
 	if len(about.Path) <= 1 && len(c.Command) > 0 {
-		return usageError("there is no command " + c.Command[0])
+		return usageError("there is no command " + c.Command[0] + "; `cardea help` lists all")
 	}
 	return about.PrintUsage(false)
 }

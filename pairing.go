@@ -13,7 +13,7 @@ import (
 type camerasPair struct {
 	Address string `arg:"" help:"Where the camera agent is, such as 192.168.1.20 or 192.168.1.20:8322, or the text of its QR code." placeholder:"ADDR"`
 	Code    string `help:"The eight digits that the camera shows; not needed with a QR code's text." placeholder:"C"`
-	Name    string `help:"What people call it (default: what it calls itself)."`
+	Name    string `help:"What people call it (default: what it calls itself)." placeholder:"NAME"`
 	Camera  string `help:"Pair this camera again, after a reset or with another device in its place. What it was paired with is revoked." placeholder:"ID"`
 	listing
 }

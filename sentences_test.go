@@ -42,6 +42,16 @@ func TestSentences(t *testing.T) {
 		{"claim of an owned NVR", []string{"claim"}, 1, "already has an owner"},
 		{"unknown flag", []string{"clips", "list", "--nonsense"}, 2, "unknown flag"},
 		{"no command", nil, 2, "cardea help"},
+		{"unknown command", []string{"camras"}, 2, `there is no command camras, did you mean one of "camera", "cameras"?`},
+		{"unknown command below", []string{"users", "tokens", "lst"}, 2, "did you mean \"list\"?\nRun `cardea help users tokens` to see"},
+		{"half a command", []string{"clips"}, 2, "say what to do: list, gaps, export, salvage"},
+		{"missing argument", []string{"clips", "export"}, 2, "an argument is missing: <id>"},
+		{"missing flag", []string{"setup"}, 2, "missing flags: --owner=NAME, --password-file=FILE\nRun `cardea help setup`"},
+		{"missing value", []string{"clips", "list", "--from"}, 2, "--from wants a value"},
+		{"one too many", []string{"version", "please"}, 2, "one argument too many: please"},
+		{"unknown part", []string{"doctor", "netwrk"}, 2, "cardea doctor network"},
+		{"missing password file", []string{"users", "add", "Bob", "--password-file", "/nowhere"}, 1, "the file /nowhere cannot be read"},
+		{"no identity in it", []string{"clips", "export", "01JABCDEFGHJKMNPQRSTVWXYZ0", "--identity", p.file("nothing", "x")}, 1, "AGE-SECRET-KEY-"},
 		{"bad time", []string{"clips", "list", "--from", "yesterday-ish"}, 2, "is no time"},
 	} {
 		_, messages, code := p.run(c.args...)
@@ -59,6 +69,13 @@ func TestSentences(t *testing.T) {
 	status, answer, _ = p.post(p.client(), "/api/session", map[string]string{"name": "Anna", "password": ownerPassword, "totp": totp(t, s.TOTPURI)})
 	if status != 201 {
 		t.Errorf("right TOTP after a wrong one: %d %s", status, answer)
+	}
+	var made struct{ Password string }
+	if p.must(&made, "users", "reset-password", "Anna"); len(made.Password) < 20 {
+		t.Errorf("the password that was made up: %q", made.Password)
+	}
+	if out, _, code := p.run("users", "reset-password", "Anna", "--password-file", p.file("password", ownerPassword)); code != 0 || out != "" {
+		t.Errorf("a password that was given: exit %d: %s", code, out)
 	}
 	var cameras []cameraRow
 	if p.must(&cameras, "cameras", "list", "--json"); len(cameras) != 0 {
@@ -87,7 +104,33 @@ func TestSentences(t *testing.T) {
 	if code != 1 || !strings.Contains(messages, "/proc/cardea") {
 		t.Errorf("unwritable directory: exit %d: %s", code, messages)
 	}
+	file := &program{t: t, dir: p.file("file", "x")}
+	for _, args := range [][]string{
+		{"serve", "--listen", "127.0.0.1:0"}, {"cameras", "list"}, {"claim"}, {"verify"}, {"health"}, {"camera", "--listen", "127.0.0.1:0"},
+		{"setup", "--owner", "Anna", "--password-file", p.file("password", ownerPassword)},
+	} {
+		if _, messages, code := file.run(args...); code != 1 || !strings.Contains(messages, file.dir) || !strings.Contains(messages, "--data") {
+			t.Errorf("the directory is a file: %v: exit %d: %s", args, code, messages)
+		}
+	}
 	missing := newProgram(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	noError(t, err)
+	defer taken.Close()
+	for _, c := range []struct {
+		says string
+		args []string
+	}{
+		{"already in use; choose another address with --listen", []string{"serve", "--listen", taken.Addr().String()}},
+		{"too short", []string{"setup", "--owner", "Anna", "--password-file", p.file("short", "short")}},
+		{"start it with `cardea serve --data " + missing.dir, []string{"claim"}},
+		{"start it with `cardea serve --data " + missing.dir, []string{"health"}},
+		{"there is no NVR in", []string{"verify"}},
+	} {
+		if _, messages, code := missing.run(c.args...); code != 1 || !strings.Contains(messages, c.says) {
+			t.Errorf("%v: exit %d: %s", c.args, code, messages)
+		}
+	}
 	if _, messages, code := missing.run("cameras", "list"); code != 1 || !strings.Contains(messages, "there is no NVR in") {
 		t.Errorf("no directory: exit %d: %s", code, messages)
 	}

@@ -33,7 +33,7 @@ type serveCommand struct {
 }
 
 // Run serves until SIGTERM.
-func (c *serveCommand) Run(e *env) error { return c.serve(e, e.dir(), nil) }
+func (c *serveCommand) Run(e *env) error { return c.serve(e, e.dir(), nil, nil) }
 
 // runner is a part of the program that works until its context ends.
 type runner interface {
@@ -41,9 +41,15 @@ type runner interface {
 }
 
 // serve builds the parts in order, runs them until the context ends or one of them breaks, and closes in reverse.
-// beside, where it is not nil, makes one more part, such as the virtual cameras of the demo.
-func (c *serveCommand) serve(e *env, dir string, beside func(*box) (runner, error)) (err error) {
+// beside, where it is not nil, makes one more part, such as the virtual cameras of the demo, and settled waits until
+// there is nothing more to log, since the claim URL is to be what a person reads last.
+func (c *serveCommand) serve(e *env, dir string, beside func(*box) (runner, error), settled func(context.Context, *box)) (err error) {
 	nvr.Tune()
+	tcp, err := listenTCP(e, dir, c.Listen)
+	if err != nil {
+		return err
+	}
+	defer tcp.Close()
 	b, err := open(e.ctx, dir, c.Clips, c.Name[0], e.log)
 	if err != nil {
 		return err
@@ -62,11 +68,6 @@ func (c *serveCommand) serve(e *env, dir string, beside func(*box) (runner, erro
 		return err
 	}
 	defer secure.Close()
-	tcp, err := net.Listen("tcp", c.Listen)
-	if err != nil {
-		return fmt.Errorf("%w; choose another address with --listen, such as --listen :8444", err)
-	}
-	defer tcp.Close()
 	socket, err := console.Listen(b.dir)
 	if err != nil {
 		return err
@@ -102,6 +103,9 @@ func (c *serveCommand) serve(e *env, dir string, beside func(*box) (runner, erro
 	g.Go(func() error {
 		select {
 		case <-b.nvr.Ready():
+			if settled != nil {
+				settled(ctx, b)
+			}
 			return c.announce(ctx, e, b, at, authority, secure)
 		case <-ctx.Done():
 			return nil
@@ -112,6 +116,19 @@ func (c *serveCommand) serve(e *env, dir string, beside func(*box) (runner, erro
 	}
 	e.log.Info("stopped")
 	return nil
+}
+
+// listenTCP takes the port before anything is made: who cannot have it changes nothing.
+func listenTCP(e *env, dir, address string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", address)
+	if err == nil {
+		return ln, nil
+	}
+	if client, running := console.Dial(e.ctx, dir); running == nil {
+		client.Close()
+		return nil, fmt.Errorf("an NVR works on %s already; stop it first, or choose another directory with --data DIR", dir)
+	}
+	return nil, fmt.Errorf("%w; choose another address with --listen, such as --listen :8444", err)
 }
 
 // webRTC opens the UDP port. Without one the NVR works all the same: browsers take the other way.
@@ -135,17 +152,18 @@ func (c *serveCommand) webRTC(e *env, tcp net.Addr) *webrtc.Server {
 
 // announce prints what a person needs to open the NVR for the first time.
 func (c *serveCommand) announce(ctx context.Context, e *env, b *box, at []string, authority *ca.Web, secure *tls.Server) error {
+	token, expires, err := b.people.NewClaim(ctx)
+	var refused *auth.Error
+	owned := errors.As(err, &refused) && refused.Code == auth.Conflict
+	if err != nil && !owned {
+		return err
+	}
 	fmt.Fprintf(e.stdout, "Cardea %s records into %s\n", versionText(), b.clips.Dir())
 	fmt.Fprintf(e.stdout, "Address:     %s\n", strings.Join(at, "  "))
 	fmt.Fprintf(e.stdout, "Authority:   SHA-256 %s\n", authority.Fingerprint())
 	fmt.Fprintf(e.stdout, "Certificate: SHA-256 %s\n", secure.Fingerprint())
-	token, expires, err := b.people.NewClaim(ctx)
-	var refused *auth.Error
-	if errors.As(err, &refused) && refused.Code == auth.Conflict {
-		return nil // somebody owns it
-	}
-	if err != nil {
-		return err
+	if owned {
+		return nil
 	}
 	_, err = fmt.Fprintf(e.stdout, "Claim:       %s/claim#%s (once, until %s, from this network)\n", at[0], token, expires.Local().Format(time.TimeOnly))
 	return err

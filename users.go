@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -18,7 +17,7 @@ type usersCommand struct {
 	List          usersList          `cmd:"" help:"List accounts."`
 	Add           usersAdd           `cmd:"" help:"Invite somebody: prints a link that is good once, for a day. With a password file the account works at once; prints JSON."`
 	Remove        usersRemove        `cmd:"" help:"Remove an account."`
-	ResetPassword usersResetPassword `cmd:"" help:"Give an account a new password; its sessions end."`
+	ResetPassword usersResetPassword `cmd:"" help:"Give an account a new password, which is printed where it is not given; its sessions end."`
 	ResetTOTP     usersResetTOTP     `cmd:"" name:"reset-totp" help:"Give an account a new second factor and recovery codes; prints JSON."`
 	Tokens        usersTokens        `cmd:"" help:"Tokens for programs."`
 	AllowList     usersAllowList     `cmd:"" help:"The addresses that the NVR is administered from."`
@@ -108,10 +107,7 @@ func (c *usersAdd) Run(e *env) error {
 
 // printEnrolment prints what a person has to keep, as JSON.
 func printEnrolment(e *env, enrolment api.Enrolment) error {
-	enc := json.NewEncoder(e.stdout)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(map[string]any{"totp_uri": enrolment.TOTPURI, "recovery_codes": enrolment.RecoveryCodes})
+	return e.printJSON(map[string]any{"totp_uri": enrolment.TOTPURI, "recovery_codes": enrolment.RecoveryCodes})
 }
 
 type usersRemove struct {
@@ -130,16 +126,24 @@ func (c *usersRemove) Run(e *env) error {
 
 type usersResetPassword struct {
 	Name         string `arg:"" help:"Name of the account."`
-	PasswordFile string `help:"File with the new password." required:"" env:"CARDEA_PASSWORD_FILE" placeholder:"FILE"`
+	PasswordFile string `help:"File with the new password; made up and printed without it." env:"CARDEA_PASSWORD_FILE" placeholder:"FILE"`
 }
 
+// Run prints the password only where it made it up.
 func (c *usersResetPassword) Run(e *env) error {
-	password, err := readSecret(c.PasswordFile)
-	if err != nil {
-		return err
+	password := newPassphrase()
+	if c.PasswordFile != "" {
+		var err error
+		if password, err = readSecret(c.PasswordFile); err != nil {
+			return err
+		}
 	}
 	return e.with(false, func(client *console.Client) error {
-		return client.Do(e.ctx, "POST", "/api/console/users/reset-password", map[string]any{"name": c.Name, "password": password}, nil)
+		err := client.Do(e.ctx, "POST", "/api/console/users/reset-password", map[string]any{"name": c.Name, "password": password}, nil)
+		if err != nil || c.PasswordFile != "" {
+			return err
+		}
+		return e.printJSON(map[string]string{"password": password})
 	})
 }
 

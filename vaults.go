@@ -122,7 +122,7 @@ func (e *env) printJSON(v any) error {
 }
 
 type vaultCreate struct {
-	Name string `help:"What people call it." required:""`
+	Name string `help:"What people call it." required:"" placeholder:"NAME"`
 	newKey
 	Default bool `help:"Seal the clips of cameras without a vault of their own to it."`
 }

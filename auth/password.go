@@ -189,3 +189,12 @@ func checkPassword(name, password string) error {
 	}
 	return nil
 }
+
+// Acceptable says what CreateOwner and its like would say to a name and a password, for who asks before anything is made.
+func Acceptable(name, password string) error {
+	name, err := checkName(name)
+	if err != nil {
+		return err
+	}
+	return checkPassword(name, password)
+}

@@ -61,7 +61,7 @@ func startLens(t *testing.T, source string) *lensAgent {
 
 var (
 	addressLine = regexp.MustCompile(`(?m)^Address: (\S+)$`)
-	codeLine    = regexp.MustCompile(`(?m)^Activation code: (\d{4} \d{4}) `)
+	codeLine    = regexp.MustCompile(`(?m)^Activation code: (\d{4} \d{4})\b`)
 )
 
 func (l *lensAgent) start() {

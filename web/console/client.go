@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -40,7 +41,9 @@ func (p *Problem) Error() string {
 		s = p.Title
 	}
 	for _, e := range p.Errors {
-		s += fmt.Sprintf("; %s: %s", e.Location, e.Message)
+		if !strings.Contains(s, e.Message) { // else it is there for programs, such as a fingerprint to confirm
+			s = fmt.Sprintf("%s; %s: %s", strings.TrimSuffix(s, "."), e.Location, e.Message)
+		}
 	}
 	return s
 }
@@ -65,7 +68,7 @@ func Dial(ctx context.Context, dir string) (*Client, error) {
 	}
 	conn, err := dial(ctx)
 	switch {
-	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ECONNREFUSED):
 		return nil, ErrNotRunning
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("the NVR on %s runs as another user: run this command as that user or as root", dir)

@@ -86,7 +86,7 @@ func TestClient(t *testing.T) {
 		t.Errorf("%d %v %q", n, err, b.String())
 	}
 	var p *Problem
-	if err := c.Do(ctx, "POST", "/things", nil, nil); !errors.As(err, &p) || p.Status != 409 || p.Error() != "It is there.; body.name: taken" {
+	if err := c.Do(ctx, "POST", "/things", nil, nil); !errors.As(err, &p) || p.Status != 409 || p.Error() != "It is there; body.name: taken" {
 		t.Errorf("problem %v", err)
 	}
 	if err := c.Get(ctx, "/plain", nil, nil); !errors.As(err, &p) || p.Status != 502 {
