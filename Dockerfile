@@ -30,7 +30,8 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certifica
 COPY --from=build /src/bin/cardea /cardea
 COPY --from=build --chown=65532:65532 /data /data
 USER 65532:65532
-ENV CARDEA_DATA=/data
+# There is no /tmp: what SQLite sorts and what is exported passes through files without a name on the disk of the data.
+ENV CARDEA_DATA=/data TMPDIR=/data
 VOLUME /data
 EXPOSE 8443 8443/udp
 STOPSIGNAL SIGTERM

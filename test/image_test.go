@@ -61,11 +61,12 @@ func TestImage(t *testing.T) {
 	if want := "65532:65532 [CMD /cardea health]"; config != want {
 		t.Errorf("the image says %q, want %q", config, want)
 	}
+	environment := buildah("inspect", "--format", "{{range .Docker.Config.Env}}{{println .}}{{end}}", "cardea-test")
 	root := buildah("mount", buildah("from", "--pull-never", "cardea-test"))
 	inside := func(args ...string) *exec.Cmd {
 		command := exec.Command("/cardea", args...)
 		command.Dir = "/"
-		command.Env = []string{"CARDEA_DATA=/data"}
+		command.Env = strings.Fields(environment)
 		command.SysProcAttr = &syscall.SysProcAttr{
 			Chroot: root, Credential: &syscall.Credential{Uid: 65532, Gid: 65532}, Pdeathsig: syscall.SIGKILL,
 		}
@@ -78,6 +79,10 @@ func TestImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitFor(t, "the health check to pass", func() bool { return inside("health").Run() == nil })
+	// An export passes through a temporary file, and the image has no /tmp.
+	if out, err := inside("clips", "export", "01JABCDEFGHJKMNPQRSTVWXYZ0").CombinedOutput(); err == nil || !strings.Contains(string(out), "There is no clip") {
+		t.Errorf("an export of a clip that is not there: %v: %s", err, out)
+	}
 	if err := serve.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
