@@ -51,7 +51,7 @@ func (n *NVR) Look(ctx context.Context, actor store.Actor, id store.ID, side Sid
 	switch {
 	case at.Hostname() != stream.Hostname() && side == SideMain && row.Trust != store.TrustPaired:
 		return n.Probe(ctx, actor, address, print, row.Transport) // another camera, which is told nothing of this one
-	case at.Hostname() != stream.Hostname():
+	case at.Hostname() != stream.Hostname() && side != SideMain: // a paired camera may have moved: it proves itself there
 		return Probe{}, store.Errorf(store.Invalid, "this address is at another host than the camera's stream")
 	case away:
 		return Probe{}, store.Errorf(store.Conflict, "Cardea keeps away from this camera until you decide; nothing is sent to it")

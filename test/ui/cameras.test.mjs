@@ -3,49 +3,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createServer } from 'node:tls';
-import { binary, browse, fetchUnchecked, keep, Program, scratch, setUp, signIn, until } from './box.mjs';
+import { binary, keep, Program, scratch, until } from './box.mjs';
+import { accessible, open, seen } from './cameras.mjs';
 import { onScreen } from './picture.mjs';
-
-const password = 'seven quiet lanterns 42';
-const passphrase = 'lusab-babad-gutih-tugad-mudof';
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-/** A box with an owner, and the page of its cameras. */
-async function open(t) {
-  const dir = scratch(t, 'nvr');
-  const { secret } = setUp(dir, password, passphrase);
-  const box = new Program('serve', '--data', dir, '--listen', '127.0.0.1:0');
-  t.after(() => box.stop());
-  const origin = await box.says(/(https:\/\/127\.0\.0\.1:\d+)/);
-  await until('an answer', () => fetchUnchecked(`${origin}/healthz`).catch(() => undefined));
-  const page = await browse(t, { certificate: await fetchUnchecked(`${origin}/ca.pem`) });
-  return { page, origin, enter: () => page.goto(`${origin}/cameras`).then(() => signIn(page, password, secret)) };
-}
-
-/** Waits for the end of an act, and proves who sits there where that was long ago. */
-async function seen(page, result) {
-  const proof = page.getByLabel('Your sign-in password');
-  await until(`${result}`, async () => {
-    if (await proof.isVisible()) {
-      await proof.fill(password);
-      await page.getByRole('button', { name: 'Confirm' }).click();
-      await proof.waitFor({ state: 'hidden' });
-    }
-    return result.first().isVisible();
-  });
-}
-
-/** What axe says against the page as it is. */
-async function accessible(page, what) {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => window.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
-  assert.deepEqual(violations.map((v) => `${what}: ${v.id} ${v.nodes.map((n) => n.target).join(' ')}`), []);
-}
 
 test('a paired camera', async (t) => {
   const dir = scratch(t, 'camera');
@@ -248,24 +212,17 @@ test('a pinned camera', async (t) => {
 });
 
 test('a camera that shows itself to everybody is seen in the list', async (t) => {
-  const dir = scratch(t, 'nvr');
-  const { secret } = setUp(dir, password, passphrase);
   const cameras = new Program('demo', '--data', scratch(t, 'cameras'), '--listen', '127.0.0.1:0');
   t.after(() => cameras.stop());
   const url = await cameras.says(/url=(rtsp:\/\/\S+front-door)\s/);
-  const box = new Program('serve', '--data', dir, '--listen', '127.0.0.1:0');
-  t.after(() => box.stop());
-  const origin = await box.says(/Address:\s+(https:\S+)/);
-  const page = await browse(t, { certificate: await fetchUnchecked(`${origin}/ca.pem`) });
+  const { page, enter } = await open(t);
   // The answer of the discovery is a fake: what is found on the loopback is refused, and rightly. The cameras and their pictures are real.
   const now = new Date().toISOString();
   const found = (id, more) => ({ id, name: id, model: '', address: '127.0.0.1', addresses: ['127.0.0.1'], url: null, urls: [], onvif: null, pair: null, device: null, paired: false, via: ['mdns'], trust: 'plain', doubt: null, first_seen: now, last_seen: now, ...more });
   await page.route('**/api/discovery', (route) => route.fulfill({ json: [found('Open', { url, urls: [url] }), found('Shut', { url: 'rtsp://127.0.0.1:1/', urls: ['rtsp://127.0.0.1:1/'] }), found('Keyed', { url: 'rtsps://127.0.0.1:2/', urls: ['rtsps://127.0.0.1:2/'], trust: 'pinned' })] }));
   const asked = [];
   page.on('request', (request) => request.url().endsWith('/api/probe') && asked.push(request.postDataJSON().url));
-  await page.goto(`${origin}/cameras`);
-  await signIn(page, password, secret);
-  await page.getByRole('link', { name: 'Cameras', exact: true }).click();
+  await enter();
   await page.getByRole('button', { name: 'Add camera' }).click();
   const glimpse = (name) => page.getByRole('listitem').filter({ hasText: name }).getByTestId('glimpse');
   await until('a picture beside the name', () => glimpse('Open').locator('video').evaluate((v) => v.readyState >= 2 && v.videoWidth > 0).catch(() => false));

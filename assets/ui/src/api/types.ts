@@ -18,6 +18,7 @@ export type Enrolment = Schemas['Enrolment'];
 export type Event = Schemas['Event'];
 export type Grant = Schemas['Grant'];
 export type Health = Schemas['Health'];
+export type Imaging = Schemas['Imaging'];
 export type Invitation = Schemas['Invitation'];
 export type LogEntry = Schemas['LogEntry'];
 export type Passkey = Schemas['Passkey'];

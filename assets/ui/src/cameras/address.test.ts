@@ -20,7 +20,19 @@ test.each([
   ['https://10.0.0.1:8443/onvif/device_service', 'https://a:b@10.0.0.1:8443/onvif/device_service'],
   ['10.0.0.1/stream1', 'rtsp://a:b@10.0.0.1/stream1'],
 ])('where ONVIF is taken %j becomes %j', (address, want) => {
-  expect(addressWith(address, 'a', 'b', true)).toBe(want);
+  expect(addressWith(address, 'a', 'b', 'any')).toBe(want);
+});
+
+test.each([
+  ['192.168.1.20:8000', 'http://192.168.1.20:8000'],
+  ['192.168.1.20/onvif/device_service', 'http://192.168.1.20/onvif/device_service'],
+  ['HTTPS://10.0.0.1', 'https://10.0.0.1'],
+])('as a service %j becomes %j', (address, want) => {
+  expect(addressWith(address, '', '', 'service')).toBe(want);
+});
+
+test('a stream is no service', () => {
+  expect(addressWith('rtsp://10.0.0.1/', '', '', 'service')).toMatchObject({ detail: expect.stringContaining('device_service') });
 });
 
 test('a name is taken from a telling path only', () => {

@@ -2,17 +2,23 @@ import type { Problem } from '../api/client';
 import type { Track } from '../api/types';
 import { m } from '../i18n/m';
 
+/** What an address may be of: a stream, an ONVIF service, or either. */
+export type Kind = 'stream' | 'service' | 'any';
+
+const schemes = { stream: 'rtsps?', service: 'https?', any: 'rtsps?|https?' } as const;
+
 /**
- * The address as the box takes it, with user and password in it. A missing scheme means rtsp://, or, where onvif is taken too
- * and there is no path, http://. Gives a problem where it is no address.
+ * The address as the box takes it, with user and password in it. A missing scheme means rtsp://, or http:// of a service and where
+ * either is taken and there is no path. Gives a problem where it is no address.
  */
-export function addressWith(address: string, user: string, password: string, onvif = false): string | Problem {
+export function addressWith(address: string, user: string, password: string, kind: Kind = 'stream'): string | Problem {
   const text = address.trim();
-  const bare = onvif && !text.includes('/') ? 'http' : 'rtsp';
+  const bare = kind === 'service' || (kind === 'any' && !text.includes('/')) ? 'http' : 'rtsp';
   const full = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `${bare}://${text}`;
-  const match = (onvif ? /^(rtsps?|https?):\/\/(?:([^/?#]*)@)?([^/?#@\s]+)([^\s]*)$/i : /^(rtsps?):\/\/(?:([^/?#]*)@)?([^/?#@\s]+)([^\s]*)$/i).exec(full);
+  const match = new RegExp(`^(${schemes[kind]})://(?:([^/?#]*)@)?([^/?#@\\s]+)([^\\s]*)$`, 'i').exec(full);
   if (!match) {
-    return { title: m.cameras.form.notAddress, status: 0, detail: m.cameras.form.notAddressDetail };
+    const service = kind === 'service';
+    return { title: service ? m.cameras.form.notService : m.cameras.form.notAddress, status: 0, detail: service ? m.cameras.form.notServiceDetail : m.cameras.form.notAddressDetail };
   }
   const [, scheme = 'rtsp', inside, host = '', path = ''] = match;
   const given = user || password ? `${encodeURIComponent(user)}:${encodeURIComponent(password)}` : inside;

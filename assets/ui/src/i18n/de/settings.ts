@@ -17,6 +17,8 @@ export default {
   atMost: 'Höchstens GB',
   all: 'alles',
   oldestFirst: 'Wird die Platte voll, gehen die ältesten Aufnahmen zuerst. Eine Kamera kann eigene Grenzen haben.',
+  previews: 'Vorschaubilder der Aufnahmen',
+  previewsHint: 'Alle paar Sekunden ein kleines Bild neben jeder Aufnahme, versiegelt wie sie; damit geht es schnell durch einen Tag. Nur Kameras mit einem kleinen Stream haben sie; sie brauchen etwa ein halbes Prozent mehr Speicher. Was schon da ist, bleibt.',
 
   time: 'Zeit für Kameras',
   timePort: 'Port des Zeitservers',

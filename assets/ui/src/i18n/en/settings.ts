@@ -16,6 +16,8 @@ export default {
   atMost: 'At most GB',
   all: 'all',
   oldestFirst: 'When the disk runs full, the oldest recordings go first. A camera can have limits of its own.',
+  previews: 'Previews of recordings',
+  previewsHint: 'A small picture every few seconds beside each recording, sealed as it is, which makes moving through a day quick. Only cameras with a small stream have them; they take about half a percent more disk. What there is stays.',
 
   time: 'Time for cameras',
   timePort: 'Port of the time server',

@@ -17,6 +17,8 @@ export default {
   atMost: 'Como máximo GB',
   all: 'todo',
   oldestFirst: 'Cuando el disco se llena, se van primero las grabaciones más antiguas. Una cámara puede tener sus propios límites.',
+  previews: 'Vistas previas de las grabaciones',
+  previewsHint: 'Una imagen pequeña cada pocos segundos junto a cada grabación, sellada como ella: así se recorre rápido un día. Solo las tienen las cámaras con un flujo pequeño; ocupan cerca de medio por ciento más de disco. Lo que ya hay se queda.',
 
   time: 'Hora para las cámaras',
   timePort: 'Puerto del servidor de hora',

@@ -17,6 +17,8 @@ export default {
   atMost: 'Au plus, en Go',
   all: 'tout',
   oldestFirst: 'Quand le disque est plein, les plus anciens enregistrements partent d’abord. Une caméra peut avoir ses propres limites.',
+  previews: 'Aperçus des enregistrements',
+  previewsHint: 'Une petite image toutes les quelques secondes à côté de chaque enregistrement, scellée comme lui : parcourir une journée devient rapide. Seules les caméras qui ont un petit flux en ont ; ils prennent environ un demi pour cent de disque en plus. Ce qui existe reste.',
 
   time: 'Heure des caméras',
   timePort: 'Port du serveur de temps',
