@@ -94,6 +94,24 @@ func TestImage(t *testing.T) {
 	}
 }
 
+// TestImageWebApp builds the web app from what the Dockerfile's first stage has of the checkout: assets/ui and nothing beside it.
+func TestImageWebApp(t *testing.T) {
+	binary, err := box.Binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := filepath.Join(filepath.Dir(binary), "..", "assets", "ui")
+	dir := t.TempDir()
+	build := exec.Command("sh", "-euc", `mkdir -p "$1/assets/ui"; tar -C "$0" --exclude=./node_modules -c . | tar -C "$1/assets/ui" -x
+		ln -s "$0/node_modules" "$1/assets/ui/node_modules"; cd "$1/assets/ui"; npm run --silent build`, source, dir)
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("npm run build: %v\n%s", err, out)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "assets", "dist", "index.html")); err != nil {
+		t.Error(err)
+	}
+}
+
 func copyFile(t *testing.T, from, to string) {
 	t.Helper()
 	data, err := os.ReadFile(from)

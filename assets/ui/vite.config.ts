@@ -1,5 +1,5 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import type { Plugin } from 'vite';
@@ -32,6 +32,7 @@ function clean(): Plugin {
     name: 'clean',
     apply: 'build',
     async buildStart() {
+      await mkdir(out, { recursive: true }); // the container's build has no checkout of it
       for (const name of await readdir(out)) {
         if (name !== '.keep') await rm(join(out, name), { recursive: true });
       }
