@@ -83,6 +83,9 @@ func (n *NVR) Pair(ctx context.Context, address, code, id string, pending func(D
 		MinVersion: tls.VersionTLS13, NextProtos: []string{ProtoPair}, Certificates: []tls.Certificate{*own},
 		InsecureSkipVerify: true, // there is no trust yet; SPAKE2+ makes it
 	})
+	if errors.Is(err, ErrUnknown) {
+		return Device{}, ErrProtocol // a TLS server, but of something else: nobody was named yet that it could know
+	}
 	if err != nil {
 		return Device{}, err
 	}
