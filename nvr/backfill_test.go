@@ -5,18 +5,33 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"cardea/camera/agent"
 	"cardea/camera/agent/pattern"
+	"cardea/camera/frame"
 	"cardea/camera/pairing"
 	"cardea/store"
 	"cardea/store/check"
 )
 
-// rememberingAgent is a paired camera that remembers so many bytes, and a cable to it that can be cut.
-func rememberingAgent(t *testing.T, memory int64) (a *pairedAgent, cut func(bool)) {
+// counted is a source that counts the bytes it has made.
+type counted struct {
+	agent.Source
+	made atomic.Int64
+}
+
+func (c *counted) Run(ctx context.Context, sink func(*frame.Frame)) error {
+	return c.Source.Run(ctx, func(f *frame.Frame) {
+		c.made.Add(int64(f.Size))
+		sink(f)
+	})
+}
+
+// rememberingAgent is a paired camera that remembers so many bytes of what its source makes, and a cable to it that can be cut.
+func rememberingAgent(t *testing.T, memory int64) (a *pairedAgent, src *counted, cut func(bool)) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -31,10 +46,11 @@ func rememberingAgent(t *testing.T, memory int64) (a *pairedAgent, cut func(bool
 	if err != nil {
 		t.Fatal(err)
 	}
-	src, err := agent.NewPattern(agent.PatternConfig{Config: pattern.Config{Width: 160, Height: 96, FPS: 10, GOP: time.Second, BitRate: 400_000}})
+	picture, err := agent.NewPattern(agent.PatternConfig{Config: pattern.Config{Width: 160, Height: 96, FPS: 10, GOP: time.Second, BitRate: 400_000}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	src = &counted{Source: picture}
 	server, err := agent.Open(agent.Config{Listener: a.camera.Media(), Memory: memory, Streams: []agent.Stream{{Path: "camera", Source: src}}})
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +117,7 @@ func rememberingAgent(t *testing.T, memory int64) (a *pairedAgent, cut func(bool
 		cut(true)
 		carrying.Wait()
 	})
-	return a, cut
+	return a, src, cut
 }
 
 // fetched counts the clips that were fetched, and how much of time is missing.
@@ -128,7 +144,8 @@ func (b *box) fetched(id store.ID) (clips int, missing time.Duration) {
 // missed by choice is not fetched.
 func TestFetchPart(t *testing.T) {
 	t.Parallel()
-	a, cut := rememberingAgent(t, 500<<10) // about ten seconds: what is asked for late, on a busy machine, is still among them
+	const memory = 500 << 10 // about ten seconds: what is asked for late, on a busy machine, is still among them
+	a, src, cut := rememberingAgent(t, memory)
 	b := openBox(t, t.TempDir())
 	b.makeVault()
 	ctx := t.Context()
@@ -145,7 +162,8 @@ func TestFetchPart(t *testing.T) {
 	began := time.Now()
 	cut(true)
 	eventually(t, "cut", func() bool { return !b.camera(id).Recording.Active })
-	time.Sleep(12 * time.Second)
+	at := src.made.Load()
+	eventually(t, "that the camera forgets the beginning", func() bool { return src.made.Load()-at > memory*6/5 })
 	cut(false)
 	r.reconnect() // now, and not when it would be tried again
 	eventually(t, "that part of it is fetched", func() bool {
