@@ -143,6 +143,7 @@ func (h *house) sound(camera store.ID) {
 // TestPast cuts a connection in the middle of a group of pictures and files what the camera remembers: every picture is there, once, at
 // both seams, and no gap is left.
 func TestPast(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, "", nil)
 	r := h.rememberer("door")
 	r.make(1, true)
@@ -190,6 +191,7 @@ func TestPast(t *testing.T) {
 
 // TestPastResumed breaks off a fetch again and again: what was filed stays, the rest follows, nothing is there twice.
 func TestPastResumed(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, "", nil)
 	r := h.rememberer("door")
 	r.make(1, true)
@@ -225,6 +227,7 @@ func TestPastResumed(t *testing.T) {
 
 // TestPastNewLife is the camera that was switched off too: it has what came since it began anew, and the rest stays a gap.
 func TestPastNewLife(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, "", nil)
 	r := h.rememberer("door")
 	r.make(1, true)
@@ -266,6 +269,7 @@ func TestPastNewLife(t *testing.T) {
 
 // TestPastByChoice misses nothing while the camera is not to be recorded.
 func TestPastByChoice(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []store.Mode{store.ModeEvent, store.ModeOff} {
 		t.Run(string(mode), func(t *testing.T) {
 			h := newHouse(t, "", nil)
@@ -293,6 +297,7 @@ func TestPastByChoice(t *testing.T) {
 // TestPastKilled is kill -9 in the middle of a fetch, at many points: after the next start what was announced stays, what was not goes or is
 // cut off, the rest is fetched, and nothing is there twice.
 func TestPastKilled(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, "", nil)
 	r := h.rememberer("door")
 	r.make(1, true)
@@ -362,6 +367,7 @@ func TestPastKilled(t *testing.T) {
 
 // TestPastLies has a camera that says of its pictures that they last for hours: what is filed stays between what was recorded before and after.
 func TestPastLies(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, "", nil)
 	r := h.rememberer("door")
 	r.make(1, true)

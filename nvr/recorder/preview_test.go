@@ -21,6 +21,7 @@ import (
 // TestPreviews: each clip gets some key frames of the sub-stream, which open with the vault's identity alone; a preview that cannot be
 // written costs nothing but itself.
 func TestPreviews(t *testing.T) {
+	t.Parallel()
 	clips := t.TempDir()
 	h := newHouse(t, clips, nil)
 	small := &lens{hub: hub.New(hub.Config{}), wall: time.Now().Truncate(time.Millisecond)}
@@ -107,6 +108,7 @@ func TestPreviews(t *testing.T) {
 
 // TestPreviewNotWritten: what cannot be written leaves the index without it.
 func TestPreviewNotWritten(t *testing.T) {
+	t.Parallel()
 	clips := t.TempDir()
 	h := newHouse(t, clips, nil)
 	main := h.lens("front", store.ModeOff)

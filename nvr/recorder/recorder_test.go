@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 )
 
 func TestContinuous(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, "", nil)
 	a, b := h.lens("front", store.ModeContinuous), h.lens("garden", store.ModeContinuous)
 	a.warm(t)
@@ -82,6 +84,7 @@ func (h *house) stockAge(t *testing.T, c store.Clip) {
 
 // While a clip is open, only what is durable is announced, and all of that can be read.
 func TestOpenClipIsReadable(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, "", func(c *Config) { c.Length = time.Hour })
 	l := h.lens("front", store.ModeContinuous)
 	l.warm(t)
@@ -111,6 +114,7 @@ func TestOpenClipIsReadable(t *testing.T) {
 }
 
 func TestReconnect(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, "", nil)
 	l := h.lens("front", store.ModeContinuous)
 	l.warm(t)
@@ -149,6 +153,7 @@ func (l *lens) shootKey() bool {
 
 // A reconnect that is over before the next tick leaves a gap too.
 func TestShortBreak(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, "", func(c *Config) { c.Period = time.Second })
 	l := h.lens("front", store.ModeContinuous)
 	l.warm(t)
@@ -167,19 +172,25 @@ func TestShortBreak(t *testing.T) {
 }
 
 func TestEventMode(t *testing.T) {
-	h := newHouse(t, "", nil)
+	t.Parallel()
+	// The clock moves by the steps of the test, so a busy machine misses no event.
+	var clock atomic.Int64
+	clock.Store(time.Now().UnixNano())
+	now := func() time.Time { return time.Unix(0, clock.Load()) }
+	h := newHouse(t, "", func(c *Config) { c.Now = now })
 	l := h.lens("door", store.ModeEvent)
-	l.wall = time.Now().Add(-20 * time.Second)
+	l.wall = now().Add(-20 * time.Second)
 	l.shoot(250, 0) // ten seconds of the past
 	eventually(t, "waiting for an event", func() bool { return l.line.State().Reason == ByModeEvent })
 	if clips := h.clips(l.camera); len(clips) != 0 {
 		t.Fatalf("recorded without an event: %+v", clips)
 	}
-	l.line.Trigger(time.Now().Add(500 * time.Millisecond))
+	l.line.Trigger(now().Add(500 * time.Millisecond))
 	eventually(t, "recording", func() bool { return l.line.State().Active })
 	l.shoot(25, 0)
-	l.line.Trigger(time.Now()) // shorter: changes nothing
-	l.line.Trigger(time.Now().Add(time.Second))
+	l.line.Trigger(now()) // shorter: changes nothing
+	l.line.Trigger(now().Add(time.Second))
+	clock.Add(int64(3 * time.Second)) // with the post-roll
 	eventually(t, "the end of the event", func() bool { return l.line.State().Reason == ByModeEvent })
 	clips := h.clips(l.camera)
 	if len(clips) != 1 || clips[0].Cause != store.CauseEvent || clips[0].State != store.ClipClosed {
@@ -192,7 +203,7 @@ func TestEventMode(t *testing.T) {
 		t.Errorf("%d pictures from number %d on", len(numbers), first)
 	}
 	// Another event soon after does not record the same pictures again.
-	l.line.Trigger(time.Now().Add(500 * time.Millisecond))
+	l.line.Trigger(now().Add(500 * time.Millisecond))
 	l.shoot(50, 0)
 	eventually(t, "the second clip", func() bool { return len(h.clips(l.camera)) == 2 })
 	h.stop()
@@ -209,6 +220,7 @@ func TestEventMode(t *testing.T) {
 }
 
 func TestModesAndVault(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, "", nil)
 	l := h.lens("front", store.ModeContinuous)
 	none := h.settings(store.ModeContinuous)
@@ -247,6 +259,7 @@ func TestModesAndVault(t *testing.T) {
 
 // A camera that never sends a key frame again is cut at the cap and asked to start over; nothing grows for ever.
 func TestEndlessGOP(t *testing.T) {
+	t.Parallel()
 	asked := make(chan struct{}, 10)
 	h := newHouse(t, "", func(c *Config) { c.MaxLength = 6 * time.Second })
 	l := h.lens("front", store.ModeContinuous)
@@ -281,6 +294,7 @@ func TestEndlessGOP(t *testing.T) {
 
 // A stream that changes in mid-flight makes another clip.
 func TestStreamChange(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, "", nil)
 	l := h.lens("front", store.ModeContinuous)
 	l.warm(t)
@@ -301,7 +315,9 @@ func TestStreamChange(t *testing.T) {
 // The disk cannot keep up: what is lost is counted and named, and recording goes on.
 // Attack case 62 of docs/attacks.md.
 func TestOverload(t *testing.T) {
-	h := newHouse(t, "", func(c *Config) { c.QueueBytes, c.Period = 300<<10, 500*time.Millisecond })
+	t.Parallel()
+	// A queue of thirty pictures: not even a machine that makes only a few of them in a period keeps up by chance.
+	h := newHouse(t, "", func(c *Config) { c.QueueBytes, c.Period = 150<<10, 500*time.Millisecond })
 	l := h.lens("front", store.ModeContinuous)
 	eventually(t, "a reader", func() bool { l.shoot(1, 0); return l.line.State().Active || l.n > 100 })
 	l.shoot(300, 0)
@@ -327,6 +343,7 @@ func TestOverload(t *testing.T) {
 // The clock is set back by an hour: the clips before and after are both there.
 // Attack case 71 of docs/attacks.md.
 func TestClockSetBack(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, "", nil)
 	l := h.lens("front", store.ModeContinuous)
 	l.warm(t)
@@ -348,6 +365,7 @@ func TestClockSetBack(t *testing.T) {
 
 // TestNoPlaintextOnDisk is attack case 76 of docs/attacks.md.
 func TestNoPlaintextOnDisk(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, "", nil)
 	l := h.lens("front", store.ModeContinuous)
 	l.warm(t)
