@@ -10,6 +10,7 @@ import (
 
 // TestCameraProgram: the agent shows its code, pairs with the program as NVR, stays paired over a restart, and is new after a reset.
 func TestCameraProgram(t *testing.T) {
+	t.Parallel()
 	nvr, lens := newProgram(t), newProgram(t)
 	nvr.setup()
 	nvr.serve("serve", "Certificate:")
@@ -61,6 +62,7 @@ func TestCameraProgram(t *testing.T) {
 
 // TestCameraRefuses: what cannot work is said in a sentence and changes nothing.
 func TestCameraRefuses(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	for _, c := range []struct {
 		args   []string

@@ -269,6 +269,7 @@ func virtualCamera(t *testing.T, user, password string) string {
 
 // TestProgram drives the program from its first start to a clip that only the owner can open.
 func TestProgram(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	s := p.setup()
 	if len(s.RecoveryCodes) != 10 || !strings.HasPrefix(s.VaultIdentity, "AGE-SECRET-KEY-") || len(s.VaultPassphrase) < 25 {
@@ -356,6 +357,7 @@ func TestProgram(t *testing.T) {
 
 // TestDemo: two cameras, and the claim link last.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	p.serve("demo", "Claim:")
 	var cameras []cameraRow
@@ -412,6 +414,7 @@ func TestDemo(t *testing.T) {
 
 // TestAfterTheWorst: a clip that was torn by a crash is made whole, and a backup brings the accounts back.
 func TestAfterTheWorst(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	s := p.setup()
 	identity := p.file("identity", s.VaultIdentity+"\n")
@@ -462,6 +465,7 @@ func TestAfterTheWorst(t *testing.T) {
 
 // TestPasswordsLeaveTheProcessList: a password in an argument is blotted out at once.
 func TestPasswordsLeaveTheProcessList(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	p.setup()
 	ln, err := net.Listen("tcp", "127.0.0.1:0") // a camera that never answers keeps the command waiting
@@ -478,6 +482,7 @@ func TestPasswordsLeaveTheProcessList(t *testing.T) {
 }
 
 func TestUserInfo(t *testing.T) {
+	t.Parallel()
 	for arg, want := range map[string]string{
 		"rtsp://a:b@host/x": "a:b", "rtsp://host/x@y": "", "--url=rtsps://a:p@ss@h": "a:p@ss", "plain": "", "rtsp://a:b@host?x=@": "a:b", "://": "",
 	} {
@@ -489,6 +494,7 @@ func TestUserInfo(t *testing.T) {
 }
 
 func TestWholeBoxes(t *testing.T) {
+	t.Parallel()
 	boxes := func(parts ...string) []byte {
 		var b []byte
 		for _, p := range parts {

@@ -14,6 +14,7 @@ import (
 
 // TestSentences: what goes wrong is said in a sentence, and nothing changes.
 func TestSentences(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	s := p.setup()
 	p.serve("serve", "Certificate:")

@@ -21,6 +21,7 @@ func (b *box) told() (all []string) {
 
 // TestOwnersHear: guessing at an account (attack case 25), recovery codes (case 32) and what the console does come to the owners' eyes.
 func TestOwnersHear(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	e := b.owner()
 	for range alarming + 2 {

@@ -9,6 +9,7 @@ import (
 // TestAttack35 is the first half of attack case 35: a thousand pairs that devices of this kind are delivered with open neither a new box nor
 // one with an owner. The other half, that the program and a new data directory hold no credential, is test: TestAttack35.
 func TestAttack35(t *testing.T) {
+	t.Parallel()
 	names := strings.Fields(`admin administrator root user guest service support supervisor operator viewer default owner cardea nvr dvr camera
 		cam ubnt pi homeassistant hass mqtt frigate hikvision dahua axis reolink amcrest onvif system sysadmin tech test demo 666666 888888 Anna anonymous`)
 	passwords := []string{

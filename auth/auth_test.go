@@ -135,6 +135,7 @@ func ok(t *testing.T, err error) {
 }
 
 func TestSignIn(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	e := b.owner()
 	u, err := url.Parse(e.TOTPURI)
@@ -169,6 +170,7 @@ func TestSignIn(t *testing.T) {
 // TestSignInWrong: whatever is wrong, the answer is the same and costs one hash.
 // Attack case 27 of docs/attacks.md.
 func TestSignInWrong(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	e := b.owner()
 	hashes := 0
@@ -217,6 +219,7 @@ func codeAt(t *testing.T, e Enrolment, at time.Time) string {
 // TestReplayRace: fifty sign-ins with one code at the same time make exactly one session.
 // Attack case 23 of docs/attacks.md.
 func TestReplayRace(t *testing.T) {
+	t.Parallel()
 	lenient := func(c *Config) {
 		c.Account = Policy{Free: 1000, First: time.Second, Max: time.Minute, Forget: time.Hour}
 		c.Address, c.Parallel = c.Account, 20
@@ -267,6 +270,7 @@ func mustUsers(t *testing.T, b *box) []User {
 // TestStepsGoForward: the code of the step before is good until a newer one was used, also after a restart.
 // Attack case 24 of docs/attacks.md.
 func TestStepsGoForward(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	e := b.owner()
 	old := b.code(e)
@@ -288,6 +292,7 @@ func TestStepsGoForward(t *testing.T) {
 
 // TestRecoveryCodes is attack case 32 of docs/attacks.md.
 func TestRecoveryCodes(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	e := b.owner()
 	if len(e.RecoveryCodes) != 10 {
@@ -311,6 +316,7 @@ func TestRecoveryCodes(t *testing.T) {
 }
 
 func TestSessionLimits(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	e := b.owner()
 	in, err := b.signIn(e, home)
@@ -342,6 +348,7 @@ func TestSessionLimits(t *testing.T) {
 
 // TestEndSessions is attack case 30 of docs/attacks.md.
 func TestEndSessions(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	e := b.owner()
 	var tokens []string
@@ -376,6 +383,7 @@ func TestEndSessions(t *testing.T) {
 }
 
 func TestUsers(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	ctx := t.Context()
 	_, _, err := b.Add(ctx, "Bert", goodPassword, Viewer)
@@ -422,6 +430,7 @@ func TestUsers(t *testing.T) {
 
 // TestNothingInTheClear: neither the log nor the files hold a password, a seed, a code or a token.
 func TestNothingInTheClear(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	token, _, err := b.NewClaim(t.Context())
 	ok(t, err)
@@ -450,6 +459,7 @@ func TestNothingInTheClear(t *testing.T) {
 
 // TestNoRandomness: a source that fails makes the call fail, not the secret weak.
 func TestNoRandomness(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	b.cfg.Rand = io.LimitReader(bytes.NewReader(make([]byte, 8)), 8)
 	if token, _, err := b.NewClaim(t.Context()); err == nil {

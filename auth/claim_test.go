@@ -25,6 +25,7 @@ func read(t *testing.T, file string) string {
 
 // TestClaim is attack case 34 of docs/attacks.md.
 func TestClaim(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	ctx := t.Context()
 	token, expires, err := b.NewClaim(ctx)
@@ -73,6 +74,7 @@ func TestClaim(t *testing.T) {
 
 // TestClaimRefused is attack case 34 of docs/attacks.md.
 func TestClaimRefused(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	ctx := t.Context()
 	old, _, err := b.NewClaim(ctx)
@@ -112,6 +114,7 @@ func TestClaimRefused(t *testing.T) {
 // TestClaimGuessing: many wrong tokens from one address are slowed down, and another address is not.
 // Attack case 34 of docs/attacks.md.
 func TestClaimGuessing(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	token, _, err := b.NewClaim(t.Context())
 	ok(t, err)
@@ -131,6 +134,7 @@ func TestClaimGuessing(t *testing.T) {
 
 // TestClaimRace: two browsers that finish at the same time make one owner.
 func TestClaimRace(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	token, _, err := b.NewClaim(t.Context())
 	ok(t, err)
@@ -154,6 +158,7 @@ func TestClaimRace(t *testing.T) {
 
 // TestOnLAN is attack case 34 of docs/attacks.md.
 func TestOnLAN(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, func(c *Config) {
 		c.Interfaces = func() ([]net.Addr, error) {
 			_, v4, _ := net.ParseCIDR("198.51.100.0/24")

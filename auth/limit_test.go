@@ -19,6 +19,7 @@ func (b *box) wrong(name string, from Client) error {
 // TestDelayGrows: three failures cost nothing; then the delay doubles up to a quarter of an hour and never becomes a
 // lock-out, and a restart forgives nothing.
 func TestDelayGrows(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	e := b.owner()
 	for range 3 {
@@ -57,6 +58,7 @@ func TestDelayGrows(t *testing.T) {
 // TestOwnerIsNotKeptOut: a stranger who guesses on and on delays himself, not the owner where she signed in before.
 // Attack case 25 of docs/attacks.md.
 func TestOwnerIsNotKeptOut(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	e := b.owner()
 	_, err := b.signIn(e, home)
@@ -76,6 +78,7 @@ func TestOwnerIsNotKeptOut(t *testing.T) {
 // TestSpray: one address that tries many names is slowed down; so is a whole /64 of IPv6.
 // Attack case 26 of docs/attacks.md.
 func TestSpray(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	b.owner()
 	for _, addr := range []string{"203.0.113.%d", "2001:db8:5:6::%d"} {
@@ -98,6 +101,7 @@ func TestSpray(t *testing.T) {
 
 // TestOwnAccountWashesNothing: who has an account of his own cannot reset the count of his address with it.
 func TestOwnAccountWashesNothing(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	e := b.owner()
 	guesses := 0
@@ -123,6 +127,7 @@ func TestOwnAccountWashesNothing(t *testing.T) {
 
 // TestParallelGuesses: attempts raced in parallel are not judged before the first of them is counted.
 func TestParallelGuesses(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, func(c *Config) { c.Parallel = 50 })
 	b.owner()
 	var judged atomic.Int32
@@ -143,6 +148,7 @@ func TestParallelGuesses(t *testing.T) {
 // TestBruteForce: a patient machine gets at most ten guesses into a quarter of an hour.
 // Attack case 25 of docs/attacks.md.
 func TestBruteForce(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	b.owner()
 	judged := 0
@@ -160,6 +166,7 @@ func TestBruteForce(t *testing.T) {
 
 // TestClockFromTheFuture: a failure counted while the clock stood in 2099 does not delay for decades.
 func TestClockFromTheFuture(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	e := b.owner()
 	real := b.clock.at.Load()
@@ -176,6 +183,7 @@ func TestClockFromTheFuture(t *testing.T) {
 // TestFlood: more sign-ins than may wait are turned away with a delay, and are not counted as failures.
 // Attack case 28 of docs/attacks.md.
 func TestFlood(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	e := b.owner()
 	for range cap(b.hash.queue) {
@@ -207,6 +215,7 @@ func TestFlood(t *testing.T) {
 }
 
 func TestSweepForgets(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	b.owner()
 	want(t, b.wrong("Anna", home), Denied)

@@ -10,6 +10,7 @@ import (
 
 // TestPace: what an address, an account or a device does too often waits, also after a restart, and holds up nobody else.
 func TestPace(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	pace := func(act Paced, addr string, user store.ID, device string) error {
 		return b.Pace(t.Context(), act, netip.MustParseAddr(addr), user, device)

@@ -58,6 +58,7 @@ func by(in SignedIn) store.Actor {
 }
 
 func TestPasskey(t *testing.T) {
+	t.Parallel()
 	b, in, k := withPasskey(t)
 	list, err := b.Passkeys(t.Context(), in.User.ID)
 	ok(t, err)
@@ -96,6 +97,7 @@ func TestPasskey(t *testing.T) {
 }
 
 func TestPasskeyRefused(t *testing.T) {
+	t.Parallel()
 	for name, spoil := range map[string]func(*box, *key, *Assertion){
 		"another origin":    func(_ *box, k *key, _ *Assertion) { k.Origin = "https://cardea.local.evil.example" },
 		"another port":      func(_ *box, k *key, _ *Assertion) { k.Origin = "https://cardea.local" },
@@ -133,6 +135,7 @@ func TestPasskeyRefused(t *testing.T) {
 }
 
 func TestPasskeysNeedTheName(t *testing.T) {
+	t.Parallel()
 	b, in, _ := withPasskey(t)
 	for _, host := range []string{"192.168.1.5:8443", "192.168.1.5", "[fd00::1]:8443", "localhost:8443", "evilcardea.local", ""} {
 		if b.PasskeysPossible(host) {
@@ -152,6 +155,7 @@ func TestPasskeysNeedTheName(t *testing.T) {
 
 // TestCeremoniesAreBounded: whoever begins a million sign-ins costs nobody else memory.
 func TestCeremoniesAreBounded(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, func(c *Config) { c.Name = "cardea.local" })
 	for range ceremoniesKept + 100 {
 		_, err := b.BeginPasskeySignIn(t.Context(), passkeyHost)

@@ -20,6 +20,7 @@ func both(a Assertion) Credentials {
 
 // TestSecondFactor: a passkey takes the place of the code behind name and password, once.
 func TestSecondFactor(t *testing.T) {
+	t.Parallel()
 	b, in, k := withPasskey(t)
 	c, err := b.BeginSecondFactor(t.Context(), annas, passkeyHost, home)
 	ok(t, err)
@@ -46,6 +47,7 @@ func TestSecondFactor(t *testing.T) {
 
 // TestSecondFactorRefused: neither half opens anything without the other, and an answer fits what it was asked for only.
 func TestSecondFactorRefused(t *testing.T) {
+	t.Parallel()
 	for name, try := range map[string]func(b *box, k *key) Credentials{
 		"the password alone": func(*box, *key) Credentials { return annas },
 		"a wrong password": func(b *box, k *key) Credentials {
@@ -117,6 +119,7 @@ func (b *box) second() Ceremony {
 // TestSecondFactorTellsNothing: who does not know the password learns neither who exists nor who has a passkey, and is delayed like at
 // the sign-in; who does know it cannot wipe out the failures of others with this half of a sign-in.
 func TestSecondFactorTellsNothing(t *testing.T) {
+	t.Parallel()
 	b, in, k := withPasskey(t)
 	_, _, err := b.Add(t.Context(), "Bert", goodPassword, Member)
 	ok(t, err)

@@ -12,6 +12,7 @@ import (
 )
 
 func TestPasswordRules(t *testing.T) {
+	t.Parallel()
 	for _, bad := range []string{
 		"", "short", "elevenchars", "password1234", "Password123!", "P@ssw0rd2024", "passwordpassword", "qwertyuiop123",
 		"QWERTYUIOPASDF", "123456789012", "000000000000", "abcabcabcabc", "aaaaaaaaaaaab", "letmein123456", "letmeinletmein",
@@ -33,6 +34,7 @@ func TestPasswordRules(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
+	t.Parallel()
 	for _, bad := range []string{"", "  ", "a:b", "a/b", "a\x00b", "\u202eanna", "a\nb", strings.Repeat("a", 65), "<b>", "an\u200bna", "\xff"} {
 		if got, err := checkName(bad); err == nil {
 			t.Errorf("%q is accepted as %q", bad, got)
@@ -46,6 +48,7 @@ func TestNames(t *testing.T) {
 }
 
 func TestHash(t *testing.T) {
+	t.Parallel()
 	var h hasher
 	ok(t, h.init(Argon2{MemoryKiB: 64, Passes: 1, Lanes: 1}, 1, rand.Reader))
 	ctx := context.Background()
@@ -75,6 +78,7 @@ func TestHash(t *testing.T) {
 }
 
 func TestRoles(t *testing.T) {
+	t.Parallel()
 	order := []Role{Viewer, Member, Owner}
 	for i, have := range order {
 		for j, need := range order {
@@ -92,6 +96,7 @@ func TestRoles(t *testing.T) {
 
 // TestStep checks against RFC 6238 appendix B, whose eight digits end in the six of ours.
 func TestStep(t *testing.T) {
+	t.Parallel()
 	seed := []byte("12345678901234567890")
 	for secs, digits := range map[int64]string{59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037", 20000000000: "353130"} {
 		at, fits, err := step(seed, digits, time.Unix(secs, 0))
@@ -202,6 +207,7 @@ func FuzzGuessable(f *testing.F) {
 // TestLeaksRefuseNobodyElse: of passwords as a manager makes them, hardly any is taken for a leaked one. The generator has a seed, so that the
 // figure is the same each time.
 func TestLeaksRefuseNobodyElse(t *testing.T) {
+	t.Parallel()
 	const tries, letters = 30, "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789-_!"
 	random := mathrand.New(mathrand.NewPCG(7, 7))
 	refused, asked := 0, 0

@@ -12,6 +12,7 @@ import (
 )
 
 func TestNotAdded(t *testing.T) {
+	t.Parallel()
 	b := openBox(t, t.TempDir())
 	for name, url := range map[string]string{"Front": "rtsp://192.168.7.20:554/x", "Agent": "rtsps://192.168.7.30:8322/main", "Named": "rtsp://cam.local/x"} {
 		if _, err := b.AddCamera(t.Context(), anna, NewCamera{Name: name, URL: url, Mode: "off"}); err != nil {
@@ -40,6 +41,7 @@ func TestNotAdded(t *testing.T) {
 }
 
 func TestTimeServerSetting(t *testing.T) {
+	t.Parallel()
 	b := openBox(t, t.TempDir())
 	taken, err := net.ListenPacket("udp", ":0")
 	if err != nil {

@@ -30,6 +30,7 @@ func (b *box) acts() []string {
 
 // TestEveryUseCaseIsLogged drives the use cases and looks for them in the log, before a failing log refuses each of them.
 func TestEveryUseCaseIsLogged(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	b := openBox(t, dir)
 	ctx := t.Context()
@@ -158,6 +159,7 @@ func TestEveryUseCaseIsLogged(t *testing.T) {
 // TestLogsOfAnOlderBox: a data directory from before there were logs starts them, and one whose index was rolled back does not give
 // numbers twice.
 func TestLogsOfAnOlderBox(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	b := openBox(t, dir)
 	if acts := b.acts(); len(acts) != 1 || acts[0] != "log.start" {
@@ -190,6 +192,7 @@ func TestLogsOfAnOlderBox(t *testing.T) {
 
 // TestDailyCheck finds what somebody did to the index, says so until it is gone, and leaves an event.
 func TestDailyCheck(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	b := openBox(t, dir)
 	ctx := t.Context()
@@ -247,6 +250,7 @@ func TestDailyCheck(t *testing.T) {
 
 // TestRecordsAreErased: after their time the contents go, and everything that is left still fits together.
 func TestRecordsAreErased(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	b := openBox(t, dir)
 	ctx := t.Context()

@@ -9,6 +9,7 @@ import (
 )
 
 func TestDetectors(t *testing.T) {
+	t.Parallel()
 	start := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	motion := func(key string, on bool) onvif.Signal { return onvif.Signal{Kind: "motion", Key: key, On: on} }
 	at := func(s float64) time.Time { return start.Add(time.Duration(s * float64(time.Second))) }

@@ -71,7 +71,7 @@ func openBox(t *testing.T, dir string, edit ...func(*Config)) *box {
 		t.Fatal(err)
 	}
 	cfg := Config{
-		DB: b.db, Clips: b.disk, Dir: dir, BoxKey: key, Devices: testAuthority(t, dir), Period: 100 * time.Millisecond, Length: 2 * time.Second,
+		DB: b.db, Clips: b.disk, Dir: dir, BoxKey: key, Devices: testAuthority(t, dir), Period: 100 * time.Millisecond, Length: time.Second,
 		Log: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, e := range edit {
@@ -91,7 +91,7 @@ func openBox(t *testing.T, dir string, edit ...func(*Config)) *box {
 			if err != nil {
 				t.Error(err)
 			}
-		case <-time.After(30 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("the recorder does not end")
 		}
 		if err := errors.Join(b.disk.Close(), b.db.Close()); err != nil {
@@ -101,7 +101,7 @@ func openBox(t *testing.T, dir string, edit ...func(*Config)) *box {
 	t.Cleanup(b.stop)
 	select {
 	case <-b.Ready():
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("never ready")
 	}
 	return b
@@ -111,7 +111,7 @@ func openBox(t *testing.T, dir string, edit ...func(*Config)) *box {
 func lens(t *testing.T, password string) *agent.Agent {
 	t.Helper()
 	source, err := agent.NewPattern(agent.PatternConfig{
-		Config: pattern.Config{Width: 160, Height: 96, FPS: 25, GOP: time.Second, Name: "front", BitRate: 800_000}, Beep: true,
+		Config: pattern.Config{Width: 160, Height: 96, FPS: 25, GOP: 400 * time.Millisecond, Name: "front", BitRate: 800_000}, Beep: true,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +146,7 @@ func address(a *agent.Agent, password string) string {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(40 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if ok() {
 			return
 		}
@@ -188,6 +188,7 @@ func (b *box) makeVault() *vault.Identity {
 
 // TestFromLensToVault is the main line: a camera is added, waits for a vault, is recorded, watched, changed and removed.
 func TestFromLensToVault(t *testing.T) {
+	t.Parallel()
 	const password = "s3cr3t-pass"
 	a := lens(t, password)
 	b := openBox(t, t.TempDir())
@@ -309,6 +310,7 @@ func (b *box) opens(id *vault.Identity, clip store.ID, whole bool) {
 
 // A wrong password is refused by the camera, said so, and never shown.
 func TestWrongPassword(t *testing.T) {
+	t.Parallel()
 	a := lens(t, "right")
 	b := openBox(t, t.TempDir())
 	b.makeVault()
@@ -330,6 +332,7 @@ func TestWrongPassword(t *testing.T) {
 }
 
 func TestProbe(t *testing.T) {
+	t.Parallel()
 	a := lens(t, "right")
 	b := openBox(t, t.TempDir())
 	p, err := b.Probe(t.Context(), anna, address(a, "right"), "", "")
@@ -352,6 +355,7 @@ func TestProbe(t *testing.T) {
 }
 
 func TestFingerprint(t *testing.T) {
+	t.Parallel()
 	hex := "3f0a1b2c3d4e5f60718293a4b5c6d7e8f900112233445566778899aabbccddee"
 	want, err := parseFingerprint(hex)
 	if err != nil || len(want) != 32 {
@@ -375,6 +379,7 @@ func TestFingerprint(t *testing.T) {
 
 // Credentials stay with the host they are for.
 func TestCredentialsStayWithTheirHost(t *testing.T) {
+	t.Parallel()
 	b := openBox(t, t.TempDir())
 	st, err := b.AddCamera(t.Context(), anna, NewCamera{Name: "Front", URL: "rtsp://u:p@127.0.0.1:1/a", Mode: "off"})
 	if err != nil {
@@ -420,6 +425,7 @@ func TestCredentialsStayWithTheirHost(t *testing.T) {
 
 // Event mode records on demand, with what came before.
 func TestRecordOnDemand(t *testing.T) {
+	t.Parallel()
 	a := lens(t, "x")
 	b := openBox(t, t.TempDir())
 	id := b.makeVault()

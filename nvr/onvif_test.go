@@ -84,6 +84,7 @@ func (b *box) noticed(id store.ID, kind string) []store.Event {
 
 // TestONVIFMotion: what a camera's detector sees becomes an event with a start and an end, and is recorded.
 func TestONVIFMotion(t *testing.T) {
+	t.Parallel()
 	for name, kind := range map[string]sim.Kind{"Axis": sim.Axis, "Hikvision": sim.Hikvision, "Dahua": sim.Dahua} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -332,6 +333,7 @@ func TestONVIFEnrol(t *testing.T) {
 
 // TestONVIFEnrolFails: a camera that fails at any step is recorded as before, and nothing is left of the attempt.
 func TestONVIFEnrolFails(t *testing.T) {
+	t.Parallel()
 	for operation, says := range map[string]string{
 		"CreateECCKeyPair": "make a key", "ReplaceServerCertificateAssignment": "show its new certificate", "SetClientAuthenticationRequired": "demand certificates",
 	} {

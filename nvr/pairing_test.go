@@ -87,6 +87,7 @@ func (a *pairedAgent) digits(t *testing.T) string {
 
 // TestPairing is the life of a paired camera: paired, recorded, revoked while it streams, paired again as the same one.
 func TestPairing(t *testing.T) {
+	t.Parallel()
 	a := startAgent(t, t.TempDir(), "")
 	b := openBox(t, t.TempDir())
 	b.makeVault()
@@ -173,6 +174,7 @@ func (b *box) kinds(id store.ID) map[string]int {
 
 // TestAttack22Reset: a paired camera that is another one all of a sudden is refused, people are told, and nothing is taken on trust.
 func TestAttack22Reset(t *testing.T) {
+	t.Parallel()
 	a := startAgent(t, t.TempDir(), "")
 	b := openBox(t, t.TempDir())
 	st, err := b.Pair(t.Context(), anna, PairRequest{Address: a.addr, Code: a.digits(t), Name: "Door"})
@@ -195,6 +197,7 @@ func TestAttack22Reset(t *testing.T) {
 
 // TestPairingFails: what does not work leaves nothing but an event, and says why.
 func TestPairingFails(t *testing.T) {
+	t.Parallel()
 	a := startAgent(t, t.TempDir(), "")
 	b := openBox(t, t.TempDir())
 	digits := a.digits(t)
@@ -233,6 +236,7 @@ func TestPairingFails(t *testing.T) {
 
 // TestAttack17Box: a box that was killed at any point of a pairing drops it, or finishes it when the camera has heard of it.
 func TestAttack17Box(t *testing.T) {
+	t.Parallel()
 	for _, state := range []store.DeviceState{store.DevicePending, store.DeviceActivating} {
 		t.Run(string(state), func(t *testing.T) {
 			a := startAgent(t, t.TempDir(), "")
@@ -274,6 +278,7 @@ func TestAttack17Box(t *testing.T) {
 
 // TestAttack17Silent: a camera that falls silent after it took its certificate is not forgotten while it may believe that it is paired.
 func TestAttack17Silent(t *testing.T) {
+	t.Parallel()
 	a := startAgent(t, t.TempDir(), "")
 	b := openBox(t, t.TempDir())
 	b.pairing.Lock() // as Pair does
@@ -311,6 +316,7 @@ func TestAttack17Silent(t *testing.T) {
 
 // TestRollAuthority: the authority is replaced while a camera streams; nobody has to do anything.
 func TestRollAuthority(t *testing.T) {
+	t.Parallel()
 	a := startAgent(t, t.TempDir(), "")
 	b := openBox(t, t.TempDir())
 	st, err := b.Pair(t.Context(), anna, PairRequest{Address: a.addr, Code: a.digits(t)})

@@ -13,6 +13,7 @@ import (
 // TestPreviewsOfCamera: clips of a camera with a sub-stream get previews, which only the vault's identity opens and whose reading is
 // logged; without a sub-stream, or where a person does not want them, nothing is connected for it.
 func TestPreviewsOfCamera(t *testing.T) {
+	t.Parallel()
 	const password = "s3cr3t-pass"
 	a := twoLenses(t, password)
 	b := openBox(t, t.TempDir())

@@ -8,6 +8,7 @@ import (
 
 // What lasts goes on over a restart, and what does not is over.
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	b := openBox(t, dir)
 	st, err := b.AddCamera(t.Context(), anna, NewCamera{Name: "Front", URL: "rtsp://127.0.0.1:1/front"})

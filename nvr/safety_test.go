@@ -74,6 +74,7 @@ func (b *box) sql(do error) {
 
 // TestSafety makes each state bad and good.
 func TestSafety(t *testing.T) {
+	t.Parallel()
 	report := `{"model_name":"Disk","smart_status":{"passed":true}}`
 	b := openBox(t, t.TempDir(), func(c *Config) { c.Machine = smartDisk(t, &report) })
 	ctx := t.Context()
@@ -231,6 +232,7 @@ func TestSafety(t *testing.T) {
 
 // A disk that says that it fails is an alarm, and a storage event.
 func TestDiskFails(t *testing.T) {
+	t.Parallel()
 	report := `{"model_name":"Old disk","smart_status":{"passed":false}}`
 	b := openBox(t, t.TempDir(), func(c *Config) { c.Machine = smartDisk(t, &report) })
 	eventually(t, "the event", func() bool {
@@ -249,6 +251,7 @@ func TestDiskFails(t *testing.T) {
 
 // What was of a camera is told from its events, and nothing is told of the time when nobody looked.
 func TestUptime(t *testing.T) {
+	t.Parallel()
 	b := openBox(t, t.TempDir())
 	st, err := b.AddCamera(t.Context(), anna, NewCamera{Name: "Front", URL: "rtsp://127.0.0.1:1/x"})
 	if err != nil {

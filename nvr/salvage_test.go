@@ -14,6 +14,7 @@ import (
 
 // A torn clip is made whole by who has the identity, and by nobody else.
 func TestSalvage(t *testing.T) {
+	t.Parallel()
 	a := lens(t, "x")
 	dir := t.TempDir()
 	b := openBox(t, dir)

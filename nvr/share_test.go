@@ -13,6 +13,7 @@ import (
 // TestServedSpans holds what a link with a span of time serves against what it must: whole chunks of the parts in between, the header and
 // the init segment, and nothing else.
 func TestServedSpans(t *testing.T) {
+	t.Parallel()
 	start := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	clip := &Clip{}
 	clip.Start, clip.End, clip.HeaderBytes = start, start.Add(60*time.Second), 216
@@ -75,6 +76,7 @@ func TestServedSpans(t *testing.T) {
 
 // TestShareChecks holds what is refused before anything is asked or written.
 func TestShareChecks(t *testing.T) {
+	t.Parallel()
 	now := time.Now()
 	n := &NVR{clock: clock.New(clock.System(), time.Time{})}
 	keys := make([]byte, 60)

@@ -17,6 +17,7 @@ import (
 // TestSideAddresses: what stands beside the main stream is at the camera's host, gets the camera's account and nothing else, and goes
 // when the camera is another one.
 func TestSideAddresses(t *testing.T) {
+	t.Parallel()
 	b := openBox(t, t.TempDir())
 
 	st, err := b.AddCamera(t.Context(), anna, NewCamera{Name: "Door", URL: "rtsp://ann:secret@192.0.2.7/main", SubURL: "rtsp://192.0.2.7/sub", Mode: "off"})
@@ -93,6 +94,7 @@ func (v *View) width(t *testing.T, want Quality) {
 // TestSubstream: the smaller stream is connected while somebody watches it, viewers get the main stream while it does not work, and
 // are told which one they have.
 func TestSubstream(t *testing.T) {
+	t.Parallel()
 	const password = "s3cr3t-pass"
 	a := twoLenses(t, password)
 	b := openBox(t, t.TempDir())
@@ -151,6 +153,7 @@ func TestSubstream(t *testing.T) {
 
 // TestSubstreamInDoubt: an address of a sub-stream that somebody wrote into the index gets nothing.
 func TestSubstreamInDoubt(t *testing.T) {
+	t.Parallel()
 	const password = "s3cr3t-pass"
 	a := lens(t, password)
 	thief, err := net.Listen("tcp", "127.0.0.2:0")
@@ -193,6 +196,7 @@ func TestSubstreamInDoubt(t *testing.T) {
 
 // TestAutoFollowsTheViewer: who does not keep up with the main stream is given the smaller one.
 func TestAutoFollowsTheViewer(t *testing.T) {
+	t.Parallel()
 	const password = "s3cr3t-pass"
 	a := twoLenses(t, password)
 	b := openBox(t, t.TempDir())

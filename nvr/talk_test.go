@@ -16,6 +16,7 @@ import (
 // TestTalk: that a camera has a loudspeaker is found out by itself; one person at a time talks to it, which is logged before, and the
 // talk ends with the camera's connection.
 func TestTalk(t *testing.T) {
+	t.Parallel()
 	const password = "s3cr3t-pass"
 	var mu sync.Mutex
 	var heard []byte

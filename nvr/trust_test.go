@@ -68,6 +68,7 @@ func tlsLens(t *testing.T, addr, password string) (a *agent.Agent, fingerprint s
 // TestIdentityInDoubt: a camera that shows another key gets nothing, is left alone over a restart, and comes back only when a
 // person says so.
 func TestIdentityInDoubt(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	a, first, stop := tlsLens(t, "", "first-pass")
 	b := openBox(t, dir)
@@ -130,6 +131,7 @@ func TestIdentityInDoubt(t *testing.T) {
 // TestFloodIsolates: a camera that was cut off because it sent more than one may is left alone until a person decides.
 // Attack case 62 of docs/attacks.md.
 func TestFloodIsolates(t *testing.T) {
+	t.Parallel()
 	a, fingerprint, _ := tlsLens(t, "", "pass")
 	b := openBox(t, t.TempDir())
 	b.makeVault()

@@ -11,6 +11,7 @@ import (
 
 // TestRestrictedUser is attack case 45 of docs/attacks.md.
 func TestRestrictedUser(t *testing.T) {
+	t.Parallel()
 	db := open(t, t.TempDir())
 	ctx := t.Context()
 	ok(t, db.CreateUser(ctx, account("Ann", store.RoleOwner), nil, nil, nil))
@@ -43,6 +44,7 @@ func TestRestrictedUser(t *testing.T) {
 }
 
 func TestRenewSession(t *testing.T) {
+	t.Parallel()
 	db := open(t, t.TempDir())
 	ctx := t.Context()
 	ok(t, db.CreateUser(ctx, account("Ann", store.RoleOwner), nil, nil, nil))
@@ -62,6 +64,7 @@ func TestRenewSession(t *testing.T) {
 
 // TestInvitationRace: an invitation makes one account, however often it is used at once.
 func TestInvitationRace(t *testing.T) {
+	t.Parallel()
 	db := open(t, t.TempDir())
 	ctx := t.Context()
 	ok(t, db.CreateUser(ctx, account("Ann", store.RoleOwner), nil, nil, nil))
@@ -95,6 +98,7 @@ func TestInvitationRace(t *testing.T) {
 }
 
 func TestApproval(t *testing.T) {
+	t.Parallel()
 	db := open(t, t.TempDir())
 	ctx := t.Context()
 	for _, name := range []string{"Ann", "Bob"} {
@@ -127,6 +131,7 @@ func TestApproval(t *testing.T) {
 
 // TestApprovalRunsOut: a request can be answered, and an approval used, in its time only. One that is given back is good for what is left of it.
 func TestApprovalRunsOut(t *testing.T) {
+	t.Parallel()
 	at := &clock{at: noon}
 	db := must[*store.DB](t)(store.Open(t.Context(), store.Config{Dir: t.TempDir(), Now: at.Now}))
 	defer db.Close()

@@ -7,6 +7,7 @@ import (
 )
 
 func TestDevices(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	db := open(t, t.TempDir())
 	device := func(n byte, camera store.ID) store.Device {

@@ -41,6 +41,7 @@ func gone(t testing.TB, root *disk.Root, clip store.Clip) bool {
 }
 
 func TestDeletionSurvivesACrash(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	h := furnish(t, open(t, dir))
 	root := h.root(t)
@@ -83,6 +84,7 @@ func TestDeletionSurvivesACrash(t *testing.T) {
 }
 
 func TestSweepOnMissingDisk(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	dir := t.TempDir()
 	root := must[*disk.Root](t)(h.OpenRoot(t.Context(), dir))
@@ -109,6 +111,7 @@ func must2(t testing.TB) func(int, int64, error) {
 }
 
 func TestRemoveCamera(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	root := h.root(t)
@@ -135,6 +138,7 @@ func TestRemoveCamera(t *testing.T) {
 }
 
 func TestPurgeCamera(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	clip := h.record(t, noon, 60)
@@ -152,6 +156,7 @@ func TestPurgeCamera(t *testing.T) {
 }
 
 func TestReplacementSurvivesACrash(t *testing.T) {
+	t.Parallel()
 	for _, at := range []string{"before the rename", "after the rename"} {
 		t.Run(at, func(t *testing.T) {
 			h := newHouse(t)
@@ -191,6 +196,7 @@ func TestReplacementSurvivesACrash(t *testing.T) {
 }
 
 func TestClipsDirectory(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	h := furnish(t, open(t, dir))
 	ctx := t.Context()
@@ -228,6 +234,7 @@ func TestClipsDirectory(t *testing.T) {
 }
 
 func TestCrashOfTheProcess(t *testing.T) {
+	t.Parallel()
 	// The directory is copied while the store is in use, between transactions: what a kill leaves behind.
 	dir := t.TempDir()
 	h := furnish(t, open(t, dir))

@@ -65,6 +65,7 @@ func goldenStore(t *testing.T, dir string) {
 // TestGolden opens a database of every schema that was ever released. The files in testdata are kept for ever and never made
 // again; a new schema gets a new one (go test -run TestGolden -update).
 func TestGolden(t *testing.T) {
+	t.Parallel()
 	latest := must[int](t)(migration.Latest())
 	names := must[[]string](t)(filepath.Glob("testdata/v*.db"))
 	newest := filepath.Join("testdata", fmt.Sprintf("v%d.db", latest))

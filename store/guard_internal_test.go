@@ -7,6 +7,7 @@ import (
 )
 
 func TestNetworkFilesystem(t *testing.T) {
+	t.Parallel()
 	for magic, refused := range map[int64]bool{
 		unix.NFS_SUPER_MAGIC: true, unix.SMB_SUPER_MAGIC: true, unix.SMB2_SUPER_MAGIC: true, unix.CIFS_SUPER_MAGIC: true,
 		int64(int32(-11317950)): true, // 0xff534d42 where the kernel's word has 32 bits and a sign
@@ -19,6 +20,7 @@ func TestNetworkFilesystem(t *testing.T) {
 }
 
 func TestQuote(t *testing.T) {
+	t.Parallel()
 	for in, want := range map[string]string{"/var/lib/cardea": "/var/lib/cardea", "/my data": "'/my data'", "/it's": `'/it'\''s'`, "/$(x)": "'/$(x)'"} {
 		if got := quote(in); got != want {
 			t.Errorf("%s became %s", in, got)

@@ -100,6 +100,7 @@ func TestSecondProcess(t *testing.T) {
 }
 
 func TestNewerSchema(t *testing.T) {
+	t.Parallel()
 	dir := closedHouse(t)
 	db := raw(t, filepath.Join(dir, store.FileName))
 	_, err := db.Exec(`PRAGMA user_version = 9000`)
@@ -109,6 +110,7 @@ func TestNewerSchema(t *testing.T) {
 }
 
 func TestForeignDatabase(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	db := raw(t, filepath.Join(dir, store.FileName))
 	_, err := db.Exec(`CREATE TABLE a (b)`)
@@ -119,6 +121,7 @@ func TestForeignDatabase(t *testing.T) {
 
 // TestDamagedDatabase is attack case 69 of docs/attacks.md.
 func TestDamagedDatabase(t *testing.T) {
+	t.Parallel()
 	damage := map[string]func(path string, size int64) error{
 		"empty":        func(path string, _ int64) error { return os.Truncate(path, 0) },
 		"half":         func(path string, size int64) error { return os.Truncate(path, size/2) },
@@ -152,18 +155,21 @@ func overwrite(path string, offset int64, n int) error {
 }
 
 func TestLostDatabase(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	ok(t, os.WriteFile(filepath.Join(dir, store.FileName+"-wal"), []byte("something"), 0o600))
 	refused(t, dir, store.Unavailable, "is missing", "cardea restore")
 }
 
 func TestFirstStartCutOff(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	ok(t, os.WriteFile(filepath.Join(dir, store.FileName+".new"), []byte("half a database"), 0o600))
 	open(t, dir)
 }
 
 func TestDirectoryIsFile(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "file")
 	ok(t, os.WriteFile(path, nil, 0o600))
 	refused(t, path, store.Invalid, "--data DIR")
@@ -201,6 +207,7 @@ func TestUnwritableDirectory(t *testing.T) {
 
 // TestReadOnlyDisk is attack case 66 of docs/attacks.md.
 func TestReadOnlyDisk(t *testing.T) {
+	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("mounting a tmpfs takes root")
 	}
@@ -213,6 +220,7 @@ func TestReadOnlyDisk(t *testing.T) {
 
 // TestFullDisk is attack case 65 of docs/attacks.md.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("mounting a tmpfs takes root")
 	}
@@ -240,6 +248,7 @@ func TestFullDisk(t *testing.T) {
 }
 
 func TestMigrationBacksUp(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, store.FileName)
 	db := raw(t, path)

@@ -27,6 +27,7 @@ func leaves(t testing.TB, db *store.DB, log store.LogName) []tlog.Leaf {
 }
 
 func TestAccessLog(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	lost, err := h.StartLog(ctx, store.LogAccess, 0)
@@ -92,6 +93,7 @@ func TestAccessLog(t *testing.T) {
 // TestLogInjection: attack 64, whatever somebody sends as a name or a User-Agent stays inside of its field, on one line, without
 // anything that a terminal or a collector obeys.
 func TestLogInjection(t *testing.T) {
+	t.Parallel()
 	db := open(t, t.TempDir())
 	for _, text := range []string{
 		"a\nsign-in ok Ann", "\r\n<13>1 - - -", "\x1b[2J\x1b]0;title\x07", `"},{"action":"x"`, "\u202etxt.exe", "\u2028", "\x7f\u0085\u009b31m", "\xff\xfe", "\U000e0041", "\x00", `C:\new`, "日本語 ü", strings.Repeat("x", 5000),
@@ -114,6 +116,7 @@ func TestLogInjection(t *testing.T) {
 }
 
 func TestFootageLog(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	clip := h.record(t, noon, 60)
@@ -154,6 +157,7 @@ func TestFootageLog(t *testing.T) {
 // TestLogThatCannotBeWritten: attack 86, the act is refused and recording goes on.
 // Attack case 65 of docs/attacks.md.
 func TestLogThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	h := furnish(t, open(t, dir))
 	sql := raw(t, filepath.Join(dir, store.FileName))
@@ -183,6 +187,7 @@ func TestLogThatCannotBeWritten(t *testing.T) {
 // TestErase: attack 85, after its time the contents of a record are nowhere in the database, its log or its free pages; the rest, and
 // the records of clips that are still there, stay.
 func TestErase(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	now := &clock{at: noon}
 	db, err := store.Open(t.Context(), store.Config{Dir: dir, Now: now.Now})
@@ -238,6 +243,7 @@ func TestErase(t *testing.T) {
 // TestRolledBackIndex: numbers that the tree has are not given twice.
 // Attack case 69 of docs/attacks.md.
 func TestRolledBackIndex(t *testing.T) {
+	t.Parallel()
 	db := open(t, t.TempDir())
 	ctx := t.Context()
 	if lost := must[int64](t)(db.StartLog(ctx, store.LogAccess, 0)); lost != 0 {

@@ -12,6 +12,7 @@ import (
 // TestMissed files what was fetched into the gap: the gap shrinks with each part that becomes durable, what is left to fetch does too,
 // and a fetch that ended leaves nothing of itself.
 func TestMissed(t *testing.T) {
+	t.Parallel()
 	h := furnish(t, open(t, t.TempDir()))
 	ctx := t.Context()
 	camera := h.camera.ID

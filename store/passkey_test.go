@@ -8,6 +8,7 @@ import (
 
 // TestPasskeyGrants holds that what a passkey opens ends with it.
 func TestPasskeyGrants(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	db, ctx := h.DB, t.Context()
 	ok(t, db.CreateUser(ctx, account("Ann", store.RoleOwner), nil, nil, nil))

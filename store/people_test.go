@@ -16,6 +16,7 @@ func account(name, role string) store.User {
 }
 
 func TestFirstAccount(t *testing.T) {
+	t.Parallel()
 	db := open(t, t.TempDir())
 	ctx := t.Context()
 	ok(t, db.SetClaim(ctx, hash(1), noon.Add(time.Minute)))
@@ -44,6 +45,7 @@ func TestFirstAccount(t *testing.T) {
 }
 
 func TestClaimRunsOut(t *testing.T) {
+	t.Parallel()
 	at := &clock{at: noon}
 	db := must[*store.DB](t)(store.Open(t.Context(), store.Config{Dir: t.TempDir(), Now: at.Now}))
 	defer db.Close()
@@ -53,6 +55,7 @@ func TestClaimRunsOut(t *testing.T) {
 }
 
 func TestClaimRace(t *testing.T) {
+	t.Parallel()
 	db := open(t, t.TempDir())
 	ok(t, db.SetClaim(t.Context(), hash(1), noon.Add(time.Minute)))
 	won := race(func(i int) error {
@@ -81,6 +84,7 @@ func race(try func(i int) error) (won int) {
 }
 
 func TestSecondFactorOnce(t *testing.T) {
+	t.Parallel()
 	db := open(t, t.TempDir())
 	ctx := t.Context()
 	ok(t, db.CreateUser(ctx, account("Ann", store.RoleOwner), [][]byte{hash(3), hash(4)}, nil, nil))
@@ -117,6 +121,7 @@ func TestSecondFactorOnce(t *testing.T) {
 }
 
 func TestChangesSignOut(t *testing.T) {
+	t.Parallel()
 	db := open(t, t.TempDir())
 	ctx := t.Context()
 	ok(t, db.CreateUser(ctx, account("Ann", store.RoleOwner), nil, nil, nil))
@@ -144,6 +149,7 @@ func TestChangesSignOut(t *testing.T) {
 }
 
 func TestThrottles(t *testing.T) {
+	t.Parallel()
 	db := open(t, t.TempDir())
 	ctx := t.Context()
 	row := store.Throttle{Key: "user:ann", Fails: 4, Until: noon.Add(time.Minute), Last: noon}
@@ -164,6 +170,7 @@ func TestThrottles(t *testing.T) {
 }
 
 func TestVaultsAndGrants(t *testing.T) {
+	t.Parallel()
 	db := open(t, t.TempDir())
 	ctx := t.Context()
 	_, err := db.Vault(ctx, store.ID{})
@@ -195,6 +202,7 @@ func TestVaultsAndGrants(t *testing.T) {
 }
 
 func TestCameras(t *testing.T) {
+	t.Parallel()
 	db := open(t, t.TempDir())
 	ctx := t.Context()
 	for what, c := range map[string]store.Camera{

@@ -27,6 +27,7 @@ func (h *house) withPreview(t testing.TB, start time.Time) (store.Clip, []byte) 
 
 // TestPreview: a preview is listed when its file is there, its bytes count, and it goes with its clip.
 func TestPreview(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	root := must[*disk.Root](t)(h.OpenRoot(ctx, t.TempDir()))
@@ -105,6 +106,7 @@ func TestPreview(t *testing.T) {
 
 // TestPreviewOnMissingDisk: nothing is decided while the disk is away.
 func TestPreviewOnMissingDisk(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	dir := t.TempDir()
 	root := must[*disk.Root](t)(h.OpenRoot(t.Context(), dir))

@@ -9,6 +9,7 @@ import (
 
 // TestRates: a burst, then the steady rate, over a restart; what one rate refuses is counted in none.
 func TestRates(t *testing.T) {
+	t.Parallel()
 	dir, ctx := t.TempDir(), t.Context()
 	db := open(t, dir)
 	one := store.Rate{Key: "one", Every: 5 * time.Second, Burst: 3}

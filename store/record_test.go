@@ -13,6 +13,7 @@ import (
 func minutes(n int) time.Duration { return time.Duration(n) * time.Minute }
 
 func TestLifeOfAClip(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	clip := h.begin(t, noon.Add(123*time.Nanosecond))
@@ -60,6 +61,7 @@ func TestLifeOfAClip(t *testing.T) {
 }
 
 func TestBatchIsAllOrNothing(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	clip := h.begin(t, noon)
 	good, bad := seconds(noon, 0, 1), seconds(noon, 0, 1)
@@ -71,6 +73,7 @@ func TestBatchIsAllOrNothing(t *testing.T) {
 }
 
 func TestTornClip(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	h := furnish(t, open(t, dir))
 	ctx := t.Context()
@@ -113,6 +116,7 @@ func TestTornClip(t *testing.T) {
 }
 
 func TestClipQueries(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	var all []store.Clip
@@ -166,6 +170,7 @@ func TestClipQueries(t *testing.T) {
 }
 
 func TestTimeline(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	for i := range 5 { // 12:00 to 12:05
@@ -202,6 +207,7 @@ func TestTimeline(t *testing.T) {
 }
 
 func TestGaps(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	at := func(n int, reason store.Reason) store.Gap {
@@ -230,6 +236,7 @@ func TestGaps(t *testing.T) {
 }
 
 func TestEvents(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	news, stop := h.Follow()

@@ -19,6 +19,7 @@ func (h *house) keptClips(t *testing.T) (kept string) {
 
 // A kept event keeps the clips around it, whichever of them came first, and lets them go again.
 func TestKeep(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	for i := range 6 {
@@ -71,6 +72,7 @@ func TestKeep(t *testing.T) {
 }
 
 func TestReview(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	e := must[store.Event](t)(h.AddEvent(ctx, store.Event{Camera: h.camera.ID, Kind: "motion", Start: noon, Source: "test"}))
@@ -102,6 +104,7 @@ func TestReview(t *testing.T) {
 
 // Pages follow each other without a hole or a repetition, also where many events begin at once, and while events come and go.
 func TestEventPages(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	side := must[store.Camera](t)(h.CreateCamera(ctx, store.NewCamera("Side", "rtsp://192.0.2.8/")))

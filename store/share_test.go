@@ -10,6 +10,7 @@ import (
 
 // TestRotation is attack case 78 of docs/attacks.md.
 func TestRotation(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	db, ctx := h.DB, t.Context()
 	ok(t, db.CreateUser(ctx, account("Ann", store.RoleOwner), nil, nil, nil))
@@ -73,6 +74,7 @@ func TestRotation(t *testing.T) {
 }
 
 func TestUserKeys(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	db, ctx := h.DB, t.Context()
 	ok(t, db.CreateUser(ctx, account("Ann", store.RoleOwner), nil, nil, nil))
@@ -93,6 +95,7 @@ func TestUserKeys(t *testing.T) {
 }
 
 func TestShares(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	db, ctx := h.DB, t.Context()
 	ok(t, db.CreateUser(ctx, account("Ann", store.RoleOwner), nil, nil, nil))

@@ -122,6 +122,7 @@ func (h *house) record(t testing.TB, start time.Time, n int) store.Clip {
 }
 
 func TestFirstStart(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "new", "data dir?#%")
 	db := open(t, dir)
 	if db.ID() == (store.ID{}) {
@@ -144,6 +145,7 @@ func TestFirstStart(t *testing.T) {
 }
 
 func TestCanceledWait(t *testing.T) {
+	t.Parallel()
 	db := open(t, t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -156,6 +158,7 @@ func TestCanceledWait(t *testing.T) {
 }
 
 func TestSettings(t *testing.T) {
+	t.Parallel()
 	db := open(t, t.TempDir())
 	ctx := t.Context()
 	_, err := db.Setting(ctx, "retention.days")
@@ -174,6 +177,7 @@ func TestSettings(t *testing.T) {
 }
 
 func TestClockFloor(t *testing.T) {
+	t.Parallel()
 	db := open(t, t.TempDir())
 	ctx := t.Context()
 	if floor := must[time.Time](t)(db.ClockFloor(ctx)); !floor.IsZero() {
@@ -187,6 +191,7 @@ func TestClockFloor(t *testing.T) {
 }
 
 func TestConcurrentUse(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	var group sync.WaitGroup
@@ -220,6 +225,7 @@ func TestConcurrentUse(t *testing.T) {
 }
 
 func TestSnapshot(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	clip := h.record(t, noon, 60)
 	copied := filepath.Join(t.TempDir(), store.FileName)

@@ -17,6 +17,7 @@ import (
 // TestAttack41 walks the route table with every parameter that open redirects are known by: no answer leads anywhere. The one redirect that there
 // is, from http to https, stays at its host (web/tls: TestPlainHTTP).
 func TestAttack41(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	cookies := f.signIn()
 	for _, target := range []string{"//evil.example", "https://evil.example/", "javascript:alert(1)", `/\evil.example`, "data:text/html,x"} {
@@ -50,6 +51,7 @@ func TestAttack41(t *testing.T) {
 // picture or a film that is not encrypted, neither as it is nor in base64. What may hold one is not asked: the live view and the test picture of
 // /api/probe, which owners ask for while they look at them, and which go nowhere but into the connection that asked.
 func TestAttack76(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	owner, door, _ := f.withCamera()
 	var clips []api.Clip

@@ -48,6 +48,7 @@ func (f *fixture) ids(cookie, query string) (ids []string) {
 }
 
 func TestEvents(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	cookies := f.signIn()
 	owner, member := cookies[caller.Owner], cookies[caller.Member]
@@ -171,6 +172,7 @@ func (f *fixture) heard(conn *websocket.Conn) (m heard) {
 
 // The feed tells each caller of what they may know of, and ends with the session.
 func TestFeed(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	cookies := f.signIn()
 	door, yard := f.camera("door"), f.camera("yard")

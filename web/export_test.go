@@ -10,6 +10,7 @@ import (
 
 // TestExport: an export is in the access log before anything is saved, and only for cameras that the caller sees.
 func TestExport(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	owner, door, _ := f.withCamera()
 	var clips []api.Clip

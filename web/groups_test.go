@@ -8,6 +8,7 @@ import (
 
 // TestGroups: an owner puts cameras into groups, and others see of them what they may see.
 func TestGroups(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	cookie, camera, _ := f.withCamera()
 	var groups []api.Group

@@ -10,6 +10,7 @@ import (
 
 // TestEveryAnswerIsSecured is attack cases 39 and 40 of docs/attacks.md.
 func TestEveryAnswerIsSecured(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	for _, path := range []string{"/", "/assets/main-1a2b3c.js", "/api/setup", "/api/cameras", "/api/nothing", "/ca.crt", "/nothing.js"} {
 		h := f.send("GET", path, "", nil).header
@@ -31,6 +32,7 @@ func TestEveryAnswerIsSecured(t *testing.T) {
 
 // TestHost is attack case 42 of docs/attacks.md.
 func TestHost(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	for host, ok := range map[string]bool{
 		"cardea.local": true, "CARDEA.local.": true, "nvr.example.org:8443": true, "localhost": true, "192.0.2.7": true, "[fe80::1]:8443": true,
@@ -45,6 +47,7 @@ func TestHost(t *testing.T) {
 
 // TestOrigin is attack case 38 of docs/attacks.md.
 func TestOrigin(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	own := strings.Replace(f.base, "http:", "https:", 1)
 	for origin, ok := range map[string]bool{
@@ -73,6 +76,7 @@ func TestOrigin(t *testing.T) {
 
 // TestForwardedHeadersMeanNothing is attack case 44 of docs/attacks.md.
 func TestForwardedHeadersMeanNothing(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	got := f.send("GET", "/api/setup", "", nil, func(r *http.Request) {
 		r.Header.Set("X-Forwarded-For", "203.0.113.9")
@@ -86,6 +90,7 @@ func TestForwardedHeadersMeanNothing(t *testing.T) {
 
 // TestLimiter is attack case 26 of docs/attacks.md.
 func TestLimiter(t *testing.T) {
+	t.Parallel()
 	now := time.Unix(1e9, 0)
 	l := newLimiter(func() time.Time { return now })
 	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
@@ -117,6 +122,7 @@ func TestLimiter(t *testing.T) {
 }
 
 func TestApp(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	for _, c := range []struct {
 		path, encoding                 string
@@ -149,6 +155,7 @@ func TestApp(t *testing.T) {
 }
 
 func TestAuthorityDownloads(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	for path, kind := range map[string]string{
 		"/ca.crt": "application/x-x509-ca-cert", "/ca.pem": "application/x-pem-file", "/ca.mobileconfig": "application/x-apple-aspen-config",

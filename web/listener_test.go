@@ -9,6 +9,7 @@ import (
 
 // TestLimitBoundsConnections is attack case 54 of docs/attacks.md.
 func TestLimitBoundsConnections(t *testing.T) {
+	t.Parallel()
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
 	ln := Limit(inner).(*limitListener)
@@ -59,6 +60,7 @@ func TestLimitBoundsConnections(t *testing.T) {
 // TestDeadlineOfTheLayersAbove: the stall deadline never extends one that was set from above.
 // Attack case 53 of docs/attacks.md.
 func TestDeadlineOfTheLayersAbove(t *testing.T) {
+	t.Parallel()
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
 	ln := Limit(inner)

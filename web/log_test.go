@@ -10,6 +10,7 @@ import (
 
 // TestLogOverHTTP: what a person did is what an owner reads; who is no owner does not, and that is read too.
 func TestLogOverHTTP(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	cookies := f.signIn()
 	if got := f.send("GET", "/api/log", cookies[caller.Member], nil); got.status != 403 {

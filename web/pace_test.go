@@ -10,6 +10,7 @@ import (
 
 // TestPaceOutlivesRestart: what was asked too often stays refused when the rates in memory begin afresh, and only that.
 func TestPaceOutlivesRestart(t *testing.T) {
+	t.Parallel()
 	clock := &later{}
 	f := newFixture(t, clock.into)
 	owner := f.signIn()[caller.Owner]
@@ -32,6 +33,7 @@ func TestPaceOutlivesRestart(t *testing.T) {
 
 // TestSensitiveRoutesHaveAPace keeps the list of docs/security.md true.
 func TestSensitiveRoutesHaveAPace(t *testing.T) {
+	t.Parallel()
 	want := map[string]auth.Paced{
 		"/api/session": auth.PacedSignIn, "/api/session/begin": auth.PacedSignIn, "/api/session/passkey": auth.PacedSignIn,
 		"/api/session/passkey/begin": auth.PacedSignIn, "/api/session/step-up": auth.PacedStepUp, "/api/invitations": auth.PacedInvitation,

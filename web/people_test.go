@@ -50,6 +50,7 @@ func (f *fixture) unlimited() {
 // TestHiddenCamera is attack case 45, generated from the route table: who does not see a camera gets 404 for it, its clips and its
 // events, on every route there is, and finds no trace of them in any list.
 func TestHiddenCamera(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	owner, door, _ := f.withCamera()
 	var clips []api.Clip
@@ -133,6 +134,7 @@ func TestHiddenCamera(t *testing.T) {
 // TestSightEndsAtOnce: taking a camera away ends sessions and open sockets.
 // Attack case 30 of docs/attacks.md.
 func TestSightEndsAtOnce(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	owner := f.signIn()[caller.Owner]
 	cookie, id := f.join("Eve", auth.Viewer, auth.SeesAll())
@@ -158,6 +160,7 @@ var unproved = map[string]bool{
 
 // TestStepUp is attack case 33: deletion, pairing, revocation, people and rules need a fresh proof; the session gets another id by it.
 func TestStepUp(t *testing.T) {
+	t.Parallel()
 	clock := &later{}
 	f := newFixture(t, clock.into)
 	cookies := f.signIn()
@@ -213,6 +216,7 @@ func TestStepUp(t *testing.T) {
 
 // TestSocketOutlivesStepUp: a new id for the session does not interrupt who watches.
 func TestSocketOutlivesStepUp(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	owner := f.signIn()[caller.Owner]
 	client, err := f.live(owner)
@@ -241,6 +245,7 @@ const sessionLook = time.Second
 
 // TestTokens: what each scope opens, and that a token is nothing else.
 func TestTokens(t *testing.T) {
+	t.Parallel()
 	clock := &later{}
 	f := newFixture(t, clock.into)
 	cookies := f.signIn()
@@ -299,6 +304,7 @@ func TestTokens(t *testing.T) {
 
 // TestInvitation goes from the owner's click to the first sign-in of the person.
 func TestInvitation(t *testing.T) {
+	t.Parallel()
 	clock := &later{}
 	f := newFixture(t, clock.into)
 	owner := f.signIn()[caller.Owner]
@@ -343,6 +349,7 @@ func TestInvitation(t *testing.T) {
 
 // TestAllowList: administration from some addresses only, the way back, and that headers do not help (attack case 44).
 func TestAllowList(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	cookies := f.signIn()
 	owner := cookies[caller.Owner]
@@ -380,6 +387,7 @@ func TestAllowList(t *testing.T) {
 
 // TestApprovals: two owners for one act, both names in the access log.
 func TestApprovals(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	cookies := f.signIn()
 	owner := cookies[caller.Owner]

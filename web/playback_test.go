@@ -78,6 +78,7 @@ func eventually(t *testing.T, what string, fn func() bool) {
 }
 
 func TestClipData(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	cookie, camera, identity := f.withCamera()
 	var clips []api.Clip
@@ -202,6 +203,7 @@ func (c *liveClient) next() (notice map[string]any, id uint32, kind byte, wall t
 }
 
 func TestLive(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	cookie, camera, _ := f.withCamera()
 	if _, err := f.live("nobody"); err == nil {
@@ -276,6 +278,7 @@ func TestLive(t *testing.T) {
 // TestLiveDropsWhoDoesNotRead: a client that takes nothing is cut off and holds nothing up.
 // Attack case 56 of docs/attacks.md.
 func TestLiveDropsWhoDoesNotRead(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	cookie, camera, _ := f.withCamera()
 	c, err := f.live(cookie)
@@ -290,6 +293,7 @@ func TestLiveDropsWhoDoesNotRead(t *testing.T) {
 
 // TestLiveRefusesGarbage is attack case 56 of docs/attacks.md.
 func TestLiveRefusesGarbage(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	cookie := f.signIn()[caller.Viewer]
 	for name, send := range map[string]func(*liveClient) error{

@@ -15,6 +15,7 @@ import (
 
 // TestPreviews: previews are listed, served by ranges as ciphertext, only to those who see the camera.
 func TestPreviews(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	cookie, camera, identity := f.withCamera(func(c *agent.Config) {
 		check(t, c.AddSmall("test:Door"))

@@ -51,6 +51,7 @@ func (f *fixture) remotely(client string) {
 // TestTunnelClients: who comes through the tunnel is counted and recorded by the address that the relay names, and by no header; and is at home nowhere, whatever
 // that address is.
 func TestTunnelClients(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	var state api.Setup
 	f.remotely("192.168.1.5")
@@ -107,6 +108,7 @@ func TestTunnelClients(t *testing.T) {
 
 // TestTunnelConnections: the bound of connections is one of the real address too.
 func TestTunnelConnections(t *testing.T) {
+	t.Parallel()
 	end := &tunnelEnd{Listener: listen(t)}
 	ln := Limit(end)
 	defer ln.Close()

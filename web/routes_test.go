@@ -11,6 +11,7 @@ import (
 
 // TestOpenAPI holds the document against the route table, and the router against both.
 func TestOpenAPI(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	var doc struct {
 		OpenAPI string
@@ -69,6 +70,7 @@ func compare(t *testing.T, want, got map[string]string) {
 
 // TestRoles walks the table as every role. Whoever is below a route gets 401 or 403; whoever is not gets anything else.
 func TestRoles(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	cookies := f.signIn()
 	id := "01JABCDEFGHJKMNPQRSTVWXYZ0"

@@ -15,6 +15,7 @@ import (
 
 // Storage, health and safety as each role reads them.
 func TestStatePages(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	ctx := context.Background()
 	cookies := f.signIn()

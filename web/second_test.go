@@ -13,6 +13,7 @@ import (
 
 // TestPasswordAndPasskey: the begin step tells nothing to who has the password wrong, and neither factor opens a session alone.
 func TestPasswordAndPasskey(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	f.signIn()
 	named := func(r *http.Request) {
@@ -39,6 +40,7 @@ func TestPasswordAndPasskey(t *testing.T) {
 // TestPasskeyOverHTTP enrols an authenticator, and signs in by it: alone, behind name and password, and as a fresh proof for a sensitive act. An
 // answer is good once, and only for who and what it was asked for.
 func TestPasskeyOverHTTP(t *testing.T) {
+	t.Parallel()
 	clock := &later{}
 	f := newFixture(t, clock.into)
 	owner := f.signIn()[caller.Owner]

@@ -13,6 +13,7 @@ import (
 
 // TestStoppedAtOnce: a server that is stopped before it has begun to serve ends all the same.
 func TestStoppedAtOnce(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	for range 20 {
 		server := New(f.server.cfg)

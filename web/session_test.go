@@ -17,6 +17,7 @@ import (
 
 // TestCSRF is attack cases 36 to 38 and 42: what another site's page can send changes nothing.
 func TestCSRF(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	cookies := f.signIn()
 	owner := cookies[caller.Owner]
@@ -80,6 +81,7 @@ func TestCSRF(t *testing.T) {
 // TestGetChangesNothing walks every GET route as an owner; the index is the same afterwards but for logs and sessions.
 // Attack case 36 of docs/attacks.md.
 func TestGetChangesNothing(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	owner := f.signIn()[caller.Owner]
 	settings, err := f.db.Settings(t.Context())
@@ -106,6 +108,7 @@ func TestGetChangesNothing(t *testing.T) {
 
 // TestFixation is attack case 29: an id that was there before the sign-in is not the session's.
 func TestFixation(t *testing.T) {
+	t.Parallel()
 	clock := &later{}
 	f := newFixture(t, clock.into)
 	f.signIn()
@@ -120,6 +123,7 @@ func TestFixation(t *testing.T) {
 
 // TestFactorChange is attack case 30: other sessions die with the factor they came by.
 func TestFactorChange(t *testing.T) {
+	t.Parallel()
 	clock := &later{}
 	f := newFixture(t, clock.into)
 	first := f.signIn()[caller.Owner]
@@ -158,6 +162,7 @@ func TestFactorChange(t *testing.T) {
 
 // TestSessionsListed: a person sees and ends their sessions, and nobody else's.
 func TestSessionsListed(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	cookies := f.signIn()
 	var mine, others []api.DeviceSession
@@ -175,6 +180,7 @@ func TestSessionsListed(t *testing.T) {
 
 // TestCodeRaced is attack case 23 over HTTP: one code, fifty sign-ins at once, one session.
 func TestCodeRaced(t *testing.T) {
+	t.Parallel()
 	clock := &later{}
 	f := newFixture(t, clock.into)
 	f.signIn()
@@ -197,6 +203,7 @@ func TestCodeRaced(t *testing.T) {
 
 // TestRates: an account, a device, and one caller on one route have a rate of their own; a stranger's writes are slow.
 func TestRates(t *testing.T) {
+	t.Parallel()
 	limits := newLimits(func() time.Time { return time.Unix(1, 0) })
 	key := routeKey{route: "POST /api/session", network: netip.MustParsePrefix("2001:db8::/64")}
 	n := 0

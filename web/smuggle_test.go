@@ -13,6 +13,7 @@ import (
 // TestSmuggling is attack case 43: a request whose end two parsers could see in different places is refused or ends the connection; what
 // hides in its body is never answered as a request of its own.
 func TestSmuggling(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	host := strings.TrimPrefix(f.base, "http://")
 	const hidden = "GET /api/setup HTTP/1.1\r\nHost: HOST\r\n\r\n"

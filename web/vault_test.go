@@ -15,6 +15,7 @@ import (
 
 // TestVaultOpensByTwo puts the opening of a vault under the approval of a second owner.
 func TestVaultOpensByTwo(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	owner, _, identity := f.withCamera()
 	second, _ := f.join("Olga", auth.Owner, auth.SeesAll())
@@ -60,6 +61,7 @@ func TestVaultOpensByTwo(t *testing.T) {
 
 // TestHandingOutHidden: whoever does not see a camera can neither share its clips, nor make evidence or a link of them.
 func TestHandingOutHidden(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	owner, door, _ := f.withCamera()
 	var clips []api.Clip
@@ -111,6 +113,7 @@ func TestHandingOutHidden(t *testing.T) {
 
 // TestPersonalKeys: the box takes wrapped keys only, and shows each person their own.
 func TestPersonalKeys(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	f.signIn()
 	cookie, _ := f.join("Mia", auth.Member, auth.SeesAll())

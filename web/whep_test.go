@@ -83,6 +83,7 @@ func (f *fixture) whep(cookie, camera, offer string) reply {
 }
 
 func TestWHEP(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	cookie, camera, _ := f.withCamera()
 	eventually(t, "a picture", func() bool {
@@ -145,6 +146,7 @@ func TestWHEP(t *testing.T) {
 
 // TestWHEPBounds: one sign-in cannot take all connections.
 func TestWHEPBounds(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	cookie, camera, _ := f.withCamera()
 	var offer string
@@ -167,6 +169,7 @@ func TestWHEPBounds(t *testing.T) {
 
 // TestTalk: a voice reaches the loudspeaker of a camera, and only there where somebody may speak.
 func TestTalk(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	var heard atomic.Int64
 	cookie, camera, _ := f.withCamera(func(c *agent.Config) {

@@ -17,6 +17,7 @@ import (
 
 // TestAttack12Services: whatever service it comes from, an answer that is too long, too deep, too slow or full of entities is refused and costs little.
 func TestAttack12Services(t *testing.T) {
+	t.Parallel()
 	const head = `<e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope"><e:Body>`
 	stop := make(chan struct{})
 	defer close(stop)
@@ -106,6 +107,7 @@ func TestAttack12Services(t *testing.T) {
 
 // TestAnnounce: the simulated camera answers a probe for cameras, and nothing else.
 func TestAnnounce(t *testing.T) {
+	t.Parallel()
 	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

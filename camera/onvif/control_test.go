@@ -18,6 +18,7 @@ import (
 )
 
 func TestControl(t *testing.T) {
+	t.Parallel()
 	for name, kind := range map[string]sim.Kind{"Axis": sim.Axis, "Hikvision": sim.Hikvision, "Dahua": sim.Dahua} {
 		t.Run(name, func(t *testing.T) {
 			d := device(t, sim.Config{Kind: kind, User: account, Password: secret, Clock: time.Hour})
@@ -87,6 +88,7 @@ func TestControl(t *testing.T) {
 
 // TestSnapshotBounds: what is no JPEG, too large, elsewhere or behind Basic is refused.
 func TestSnapshotBounds(t *testing.T) {
+	t.Parallel()
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("another host was asked") }))
 	defer elsewhere.Close()
 	for name, answer := range map[string]func(http.ResponseWriter){
@@ -127,6 +129,7 @@ func TestSnapshotBounds(t *testing.T) {
 }
 
 func TestSetCodec(t *testing.T) {
+	t.Parallel()
 	mixed := []sim.Stream{
 		{Token: "main", Name: "main", Codec: "H264", Width: 1920, Height: 1080, URL: "rtsp://192.0.2.1/main"},
 		{Token: "sub", Name: "sub", Codec: "H265", Width: 704, Height: 396, URL: "rtsp://192.0.2.1/sub"},
@@ -166,6 +169,7 @@ func TestSetCodec(t *testing.T) {
 
 // TestSnapshotPinned: over https:// the picture comes from the pinned key or not at all.
 func TestSnapshotPinned(t *testing.T) {
+	t.Parallel()
 	keys, err := sim.NewKeystore(nil)
 	if err != nil {
 		t.Fatal(err)

@@ -97,6 +97,7 @@ func enrol(t *testing.T, kind sim.Kind, now func() time.Time) enrolled {
 
 // TestEnrol: in the end the camera shows a certificate of ours and lets nobody in without one.
 func TestEnrol(t *testing.T) {
+	t.Parallel()
 	for name, kind := range map[string]sim.Kind{"Axis": sim.Axis, "Hikvision": sim.Hikvision} {
 		t.Run(name, func(t *testing.T) {
 			c := enrol(t, kind, time.Now)
@@ -127,6 +128,7 @@ func TestEnrol(t *testing.T) {
 
 // TestEnrolOverTLS: enrolled over the pinned key that it came with, which ends in the middle of it.
 func TestEnrolOverTLS(t *testing.T) {
+	t.Parallel()
 	keys, err := sim.NewKeystore(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -169,6 +171,7 @@ func TestEnrolOverTLS(t *testing.T) {
 
 // TestEnrolFails: whichever step fails, what came before is undone, the error says which it was, and the camera is as it was.
 func TestEnrolFails(t *testing.T) {
+	t.Parallel()
 	for operation, step := range map[string]string{
 		"GetServiceCapabilities": "say what it can do", "CreateECCKeyPair": "make a key", "GetKeyStatus": "make a key", "CreateCertPathValidationPolicy": "take our authority",
 		"CreatePKCS10CSR": "take a certificate", "UploadCertificate": "take our authority", "CreateCertificationPath": "take a certificate", "GetAssignedServerCertificates": "take a certificate",
@@ -223,6 +226,7 @@ func TestEnrolFails(t *testing.T) {
 
 // TestEnrolUnable: a camera that cannot do it is left alone.
 func TestEnrolUnable(t *testing.T) {
+	t.Parallel()
 	mint := authority(t, time.Now)
 	for name, change := range map[string]func(string) string{
 		"no service": nil,
@@ -271,6 +275,7 @@ func TestEnrolUnable(t *testing.T) {
 
 // TestEnrolRenew: the same key gets a new leaf at the same service, also after the old one has run out, and learns of a new authority.
 func TestEnrolRenew(t *testing.T) {
+	t.Parallel()
 	now := time.Now()
 	clock := func() time.Time { return now }
 	c := enrol(t, sim.Axis, clock)

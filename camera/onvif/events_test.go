@@ -52,6 +52,7 @@ func next(t *testing.T, signals <-chan onvif.Signal) onvif.Signal {
 }
 
 func TestEvents(t *testing.T) {
+	t.Parallel()
 	for name, kind := range map[string]sim.Kind{"Axis": sim.Axis, "Hikvision": sim.Hikvision, "Dahua": sim.Dahua} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -100,6 +101,7 @@ func TestEvents(t *testing.T) {
 
 // TestRenew: a subscription outlives its first lease, by the camera's own clock, which is an hour off.
 func TestRenew(t *testing.T) {
+	t.Parallel()
 	for name, kind := range map[string]sim.Kind{"Axis": sim.Axis, "Dahua": sim.Dahua} {
 		t.Run(name, func(t *testing.T) {
 			began := time.Now()
@@ -136,6 +138,7 @@ func TestRenew(t *testing.T) {
 }
 
 func TestEventErrors(t *testing.T) {
+	t.Parallel()
 	fault := func(operation string) func(http.ResponseWriter, string) bool {
 		return func(w http.ResponseWriter, asked string) bool {
 			if asked != operation {
@@ -165,6 +168,7 @@ func TestEventErrors(t *testing.T) {
 }
 
 func TestSignals(t *testing.T) {
+	t.Parallel()
 	one := func(topic, operation string, data ...string) onvif.Notification {
 		n := onvif.Notification{Topic: topic, Operation: operation, Source: "a=b", Data: map[string]string{}}
 		for i := 0; i < len(data); i += 2 {
@@ -208,6 +212,7 @@ func TestSignals(t *testing.T) {
 
 // TestReference: what a camera wants to be told back is, in its own namespace and nothing of it as markup of ours.
 func TestReference(t *testing.T) {
+	t.Parallel()
 	d := device(t, sim.Config{User: account, Password: secret})
 	c, err := dial(t, d.URL(), nil)
 	if err != nil {

@@ -93,6 +93,7 @@ func FuzzChallenge(f *testing.F) {
 
 // TestDigest holds MD5 against the example of RFC 2617, section 3.5, and SHA-256 preferred.
 func TestDigest(t *testing.T) {
+	t.Parallel()
 	old := `Digest realm="testrealm@host.com", qop="auth,auth-int", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", opaque="5ccc069c403ebaf9f0171e9517f40e41"`
 	ch := newChallenge([]string{`Basic realm="x"`, old})
 	if ch == nil || ch.realm != "testrealm@host.com" || ch.opaque != "5ccc069c403ebaf9f0171e9517f40e41" {

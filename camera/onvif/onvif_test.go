@@ -67,6 +67,7 @@ func dial(t *testing.T, at string, change func(*onvif.Config)) (*onvif.Client, e
 }
 
 func TestStreams(t *testing.T) {
+	t.Parallel()
 	for kind, maker := range map[sim.Kind]string{sim.Axis: "AXIS", sim.Hikvision: "HIKVISION", sim.Dahua: "Dahua"} {
 		t.Run(maker, func(t *testing.T) {
 			// No camera is asked to have the right time: one is in 1970, as after a reset.
@@ -106,6 +107,7 @@ func TestStreams(t *testing.T) {
 }
 
 func TestAccount(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []sim.Kind{sim.Axis, sim.Hikvision, sim.Dahua} {
 		for _, user := range []string{account, ""} {
 			d := device(t, sim.Config{Kind: kind, User: account, Password: "another one"})
@@ -125,6 +127,7 @@ func TestAccount(t *testing.T) {
 }
 
 func TestH265NeedsMedia2(t *testing.T) {
+	t.Parallel()
 	only := []sim.Stream{{Token: "a", Codec: "H265", Width: 2560, Height: 1440, URL: "rtsp://127.0.0.1/a"}}
 	c, err := dial(t, device(t, sim.Config{Streams: only}).URL(), nil)
 	if err != nil {
@@ -145,6 +148,7 @@ func TestH265NeedsMedia2(t *testing.T) {
 
 // TestForeignAddresses: what a camera names as its stream or service is never at another host, nor anything but RTSP.
 func TestForeignAddresses(t *testing.T) {
+	t.Parallel()
 	for _, address := range []string{"http://169.254.169.254/", "file:///etc/passwd", "rtsp:opaque", "", "rtsp://x:99999/a", "://"} {
 		c, err := dial(t, device(t, sim.Config{Streams: []sim.Stream{{Token: "a", Codec: "H264", Width: 640, Height: 480, URL: address}}}).URL(), nil)
 		if err != nil {
@@ -178,6 +182,7 @@ func certificate(t *testing.T) (tls.Certificate, []byte) {
 
 // TestPin: over TLS nothing at all is said to a camera whose key is not the confirmed one.
 func TestPin(t *testing.T) {
+	t.Parallel()
 	cert, print := certificate(t)
 	d := device(t, sim.Config{User: account, Password: secret, TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
 	for _, pin := range [][]byte{nil, make([]byte, 32)} {
@@ -208,6 +213,7 @@ func TestPin(t *testing.T) {
 // TestAttack12 is attack case 12: XML bombs, external entities, answers of 10 MB and answers that never end cost a bounded error, in a
 // moment where nothing has to be waited for.
 func TestAttack12(t *testing.T) {
+	t.Parallel()
 	envelope := func(body string) string {
 		return `<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body>` + body + `</s:Body></s:Envelope>`
 	}
@@ -289,6 +295,7 @@ func TestAttack12(t *testing.T) {
 }
 
 func TestUnreachable(t *testing.T) {
+	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

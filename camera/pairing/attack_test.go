@@ -123,6 +123,7 @@ func forgedFor(t *testing.T, key crypto.Signer, edit func(*x509.Certificate), by
 
 // TestAttack15Middle: who stands in between and changes nothing, or any message, gets nothing, and nothing stays.
 func TestAttack15Middle(t *testing.T) {
+	t.Parallel()
 	clk := newClock(today)
 	b := newBox(t, clk)
 	c := startCamera(t, t.TempDir(), clk)
@@ -159,6 +160,7 @@ func TestAttack15Middle(t *testing.T) {
 
 // TestAttack16Replay: what a box sent in a pairing is of no use a second time.
 func TestAttack16Replay(t *testing.T) {
+	t.Parallel()
 	clk := newClock(today)
 	b := newBox(t, clk)
 	c := startCamera(t, t.TempDir(), clk)
@@ -196,6 +198,7 @@ func TestAttack16Replay(t *testing.T) {
 
 // TestRace: two boxes with the right code at the same time are one pairing.
 func TestRace(t *testing.T) {
+	t.Parallel()
 	clk := newClock(today)
 	c := startCamera(t, t.TempDir(), clk)
 	code := c.code(t, "")
@@ -225,6 +228,7 @@ type hostile struct{ crypto.Signer }
 
 // TestAttack18Request: whatever a camera asks for, it gets its own name and nothing else.
 func TestAttack18Request(t *testing.T) {
+	t.Parallel()
 	clk := newClock(today)
 	b := newBox(t, clk)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -289,6 +293,7 @@ func serveAs(t *testing.T, cfg *tls.Config) (address string) {
 // TestAttacks1to9Rogues: whoever is at the camera's address without being the camera is refused in the handshake, and hears
 // nothing from the box.
 func TestAttacks1to9Rogues(t *testing.T) {
+	t.Parallel()
 	clk := newClock(today)
 	b, other := newBox(t, clk), newBox(t, clk)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -369,6 +374,7 @@ func TestAttacks1to9Rogues(t *testing.T) {
 // TestAttack09Clients: the camera lets nobody but its NVR to the pictures, and nobody at all before it is paired.
 // Attack case 63 of docs/attacks.md.
 func TestAttack09Clients(t *testing.T) {
+	t.Parallel()
 	clk := newClock(today)
 	b, other := newBox(t, clk), newBox(t, clk)
 	c := startCamera(t, t.TempDir(), clk)
@@ -414,6 +420,7 @@ func TestAttack09Clients(t *testing.T) {
 // TestHeldConnections: connections that are opened and not used, from one address, are few and do not keep others out for longer than a
 // handshake may take.
 func TestHeldConnections(t *testing.T) {
+	t.Parallel()
 	clk := newClock(today)
 	b := newBox(t, clk)
 	c := startCamera(t, t.TempDir(), clk)
@@ -516,6 +523,7 @@ func TestDeadlyCamera(t *testing.T) {
 // TestAttack17Killed: the camera is killed before each of its messages. A minute later it is either paired, and the box knows
 // it, or new.
 func TestAttack17Killed(t *testing.T) {
+	t.Parallel()
 	finished := false
 	for at := 1; at < 40 && !finished; at++ {
 		clk := newClock(today)

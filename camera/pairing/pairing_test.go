@@ -205,6 +205,7 @@ func (b *box) media(c *camera, d pairing.Device) error {
 }
 
 func TestPair(t *testing.T) {
+	t.Parallel()
 	for _, form := range []string{"digits", "token", "scanned"} {
 		t.Run(form, func(t *testing.T) {
 			clk := newClock(today)
@@ -257,6 +258,7 @@ func TestPair(t *testing.T) {
 }
 
 func TestParseTarget(t *testing.T) {
+	t.Parallel()
 	for _, good := range [][4]string{
 		{"192.168.1.2", "1234 5678", "192.168.1.2:8322", "1234 5678"},
 		{"rtsps://cam.local:99/x", "12345678", "cam.local:99", "12345678"},
@@ -278,6 +280,7 @@ func TestParseTarget(t *testing.T) {
 
 // TestUndo: a certificate that nobody activates is gone after a minute, also over a restart.
 func TestUndo(t *testing.T) {
+	t.Parallel()
 	clk := newClock(today)
 	c, b := startCamera(t, t.TempDir(), clk), newBox(t, clk)
 	first := c.code(t, "")
@@ -300,6 +303,7 @@ func TestUndo(t *testing.T) {
 
 // TestAttack13SpentCode: a code is of no use after success, after its time, and at another camera.
 func TestAttack13SpentCode(t *testing.T) {
+	t.Parallel()
 	clk := newClock(today)
 	ctx := context.Background()
 	c, b := startCamera(t, t.TempDir(), clk), newBox(t, clk)
@@ -330,6 +334,7 @@ func TestAttack13SpentCode(t *testing.T) {
 
 // TestAttack14Guessing: five guesses, no delay for the first three, and parallel ones gain nothing.
 func TestAttack14Guessing(t *testing.T) {
+	t.Parallel()
 	clk := newClock(today)
 	ctx := context.Background()
 	c, b := startCamera(t, t.TempDir(), clk), newBox(t, clk)
@@ -389,6 +394,7 @@ func TestAttack14Guessing(t *testing.T) {
 }
 
 func TestDamagedState(t *testing.T) {
+	t.Parallel()
 	clk := newClock(today)
 	c, b := startCamera(t, t.TempDir(), clk), newBox(t, clk)
 	b.paired(t, c, "01A")
@@ -420,6 +426,7 @@ func (brokenKeys) New() (crypto.Signer, []byte, error) { return nil, nil, errors
 
 // TestNoKey: a camera that cannot make a key ends with the reason.
 func TestNoKey(t *testing.T) {
+	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 
 // TestPeers: strangers are counted by address, those of IPv6 by the network that they have to themselves.
 func TestPeers(t *testing.T) {
+	t.Parallel()
 	for addr, want := range map[string]string{
 		"192.168.1.20:5000":            "192.168.1.20",
 		"[::ffff:192.168.1.20]:5000":   "192.168.1.20",

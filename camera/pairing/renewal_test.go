@@ -15,6 +15,7 @@ import (
 )
 
 func TestRenewal(t *testing.T) {
+	t.Parallel()
 	clk := newClock(today)
 	ctx := context.Background()
 	c, b := startCamera(t, t.TempDir(), clk), newBox(t, clk)
@@ -63,6 +64,7 @@ func TestRenewal(t *testing.T) {
 // TestAttack04Expired: a camera that was off for a month gets no media connection until it has renewed, and renews with its
 // own key only; after a quarter it is not known any more.
 func TestAttack04Expired(t *testing.T) {
+	t.Parallel()
 	clk := newClock(today)
 	ctx := context.Background()
 	c, b := startCamera(t, t.TempDir(), clk), newBox(t, clk)
@@ -95,6 +97,7 @@ func TestAttack04Expired(t *testing.T) {
 
 // TestAttack20Rollover: the authority changes while a camera is on, and while one is off.
 func TestAttack20Rollover(t *testing.T) {
+	t.Parallel()
 	clk := newClock(today)
 	ctx := context.Background()
 	b := newBox(t, clk)
@@ -148,6 +151,7 @@ func TestAttack20Rollover(t *testing.T) {
 
 // TestAttack21Clocks: cameras and boxes in 1970 and 2099 pair, renew and stream.
 func TestAttack21Clocks(t *testing.T) {
+	t.Parallel()
 	for name, at := range map[string]time.Time{
 		"1970": time.Date(1970, 1, 1, 0, 1, 0, 0, time.UTC),
 		"2099": time.Date(2099, 1, 1, 0, 1, 0, 0, time.UTC),
@@ -196,6 +200,7 @@ func TestAttack21Clocks(t *testing.T) {
 
 // TestAttack22FactoryReset: a camera that was reset is another one, and says so before anything is sent.
 func TestAttack22FactoryReset(t *testing.T) {
+	t.Parallel()
 	clk := newClock(today)
 	c, b := startCamera(t, t.TempDir(), clk), newBox(t, clk)
 	d := b.paired(t, c, "01A")

@@ -7,6 +7,7 @@ import (
 
 // TestRevoked tells a camera that it was revoked: it remembers that over a restart and lets nobody watch; another NVR cannot tell it.
 func TestRevoked(t *testing.T) {
+	t.Parallel()
 	clk := newClock(today)
 	ctx := context.Background()
 	c, b := startCamera(t, t.TempDir(), clk), newBox(t, clk)

@@ -20,6 +20,7 @@ func unhex(t *testing.T, s string) []byte {
 
 // TestRFC9383 is the vector of appendix C for the suite that is used here.
 func TestRFC9383(t *testing.T) {
+	t.Parallel()
 	const prover, verifier = "client", "server"
 	context := []byte("SPAKE2+-P256-SHA256-HKDF-SHA256-HMAC-SHA256 Test Vectors")
 	s := secret{
@@ -66,6 +67,7 @@ func TestRFC9383(t *testing.T) {
 
 // TestSpakeDiffers: another code, another context or another share give other keys.
 func TestSpakeDiffers(t *testing.T) {
+	t.Parallel()
 	salt := []byte("salt")
 	right, err := stretch("12345678", salt)
 	if err != nil {

@@ -46,6 +46,7 @@ func newTestDemux(src io.Reader, media func(byte, []byte)) *demux {
 }
 
 func TestDemuxTakesMediaOut(t *testing.T) {
+	t.Parallel()
 	answer := "RTSP/1.0 200 OK\r\nCSeq: 1\r\ncontent-LENGTH: 5\r\n\r\n$\x00\x00\x01x"
 	big := bytes.Repeat([]byte{0x80}, 65535)
 	var in bytes.Buffer

@@ -18,6 +18,7 @@ import (
 const tick25 = 3600 // one picture at 25 a second, in units of 90 kHz
 
 func TestReordersBFrames(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		file  string
 		media *description.Media
@@ -68,6 +69,7 @@ func (g *rig) fill(p *packer, from, n int, base uint32) {
 }
 
 func TestParamsFromSDP(t *testing.T) {
+	t.Parallel()
 	aus := units(t, "small.h264")
 	m := h264Media()
 	f := m.Formats[0].(*format.H264)
@@ -98,6 +100,7 @@ func TestParamsFromSDP(t *testing.T) {
 }
 
 func TestNewParameterSetsMakeANewStream(t *testing.T) {
+	t.Parallel()
 	g := newRig(t, h264Media())
 	p := newPacker(t, h264Media().Formats[0], 300)
 	big := units(t, "bframes.h264")
@@ -121,6 +124,7 @@ func TestNewParameterSetsMakeANewStream(t *testing.T) {
 }
 
 func TestPicturesBetweenKeyFramesBringTheirOwnPPS(t *testing.T) {
+	t.Parallel()
 	g := newRig(t, h264Media())
 	p := newPacker(t, h264Media().Formats[0], 1400)
 	aus := units(t, "small.h264")
@@ -134,6 +138,7 @@ func TestPicturesBetweenKeyFramesBringTheirOwnPPS(t *testing.T) {
 }
 
 func TestLoss(t *testing.T) {
+	t.Parallel()
 	g := newRig(t, h264Media())
 	p := newPacker(t, h264Media().Formats[0], 30)
 	aus := units(t, "small.h264")
@@ -169,6 +174,7 @@ func TestLoss(t *testing.T) {
 
 // TestTimestampWrapIsNoJump is attack case 61 of docs/attacks.md.
 func TestTimestampWrapIsNoJump(t *testing.T) {
+	t.Parallel()
 	g := newRig(t, h264Media())
 	g.fill(newPacker(t, h264Media().Formats[0], 1400), 0, 50, math.MaxUint32-20*tick25)
 	if g.stats.Jumps != 0 || len(g.frames) != 50 {
@@ -183,6 +189,7 @@ func TestTimestampWrapIsNoJump(t *testing.T) {
 
 // TestTimestampJumps is attack case 61 of docs/attacks.md.
 func TestTimestampJumps(t *testing.T) {
+	t.Parallel()
 	for name, jump := range map[string]uint32{"ahead": 3600 * 90000, "back": math.MaxUint32 - 3600*90000, "far": 1 << 31} {
 		t.Run(name, func(t *testing.T) {
 			g := newRig(t, h264Media())
@@ -210,6 +217,7 @@ func TestTimestampJumps(t *testing.T) {
 }
 
 func TestStuckTimestamps(t *testing.T) {
+	t.Parallel()
 	g := newRig(t, h264Media())
 	p := newPacker(t, h264Media().Formats[0], 1400)
 	aus := units(t, "small.h264")
@@ -226,6 +234,7 @@ func TestStuckTimestamps(t *testing.T) {
 }
 
 func TestRestartedSource(t *testing.T) {
+	t.Parallel()
 	g := newRig(t, h264Media())
 	p := newPacker(t, h264Media().Formats[0], 1400)
 	g.fill(p, 0, 25, 0)
@@ -242,6 +251,7 @@ func TestRestartedSource(t *testing.T) {
 }
 
 func TestEndlessGOP(t *testing.T) {
+	t.Parallel()
 	g := newRig(t, h264Media())
 	p := newPacker(t, h264Media().Formats[0], 1400)
 	aus := units(t, "small.h264")
@@ -256,6 +266,7 @@ func TestEndlessGOP(t *testing.T) {
 }
 
 func TestNothingBeforeTheFirstKeyFrame(t *testing.T) {
+	t.Parallel()
 	g := newRig(t, h264Media(), pcmMedia())
 	p, a := newPacker(t, h264Media().Formats[0], 1400), newPacker(t, pcmMedia().Formats[0], 0)
 	for i := 3; i < 25; i++ {
@@ -277,6 +288,7 @@ func TestNothingBeforeTheFirstKeyFrame(t *testing.T) {
 
 // TestEndlessFragment is attack case 59 of docs/attacks.md.
 func TestEndlessFragment(t *testing.T) {
+	t.Parallel()
 	g := newRig(t, h264Media())
 	p := newPacker(t, h264Media().Formats[0], 1400)
 	g.fill(p, 0, 5, 0)
@@ -306,6 +318,7 @@ func TestEndlessFragment(t *testing.T) {
 
 // TestManySmallUnits is attack case 59 of docs/attacks.md.
 func TestManySmallUnits(t *testing.T) {
+	t.Parallel()
 	g := newRig(t, h264Media())
 	p := newPacker(t, h264Media().Formats[0], 1400)
 	g.fill(p, 0, 1, 0)
@@ -340,6 +353,7 @@ func TestNTPTime(t *testing.T) {
 }
 
 func TestWrongCameraClock(t *testing.T) {
+	t.Parallel()
 	g := newRig(t, h264Media())
 	p := newPacker(t, h264Media().Formats[0], 1400)
 	g.fill(p, 0, 5, 0)
@@ -360,6 +374,7 @@ func TestWrongCameraClock(t *testing.T) {
 }
 
 func TestSoundFitsThePicture(t *testing.T) {
+	t.Parallel()
 	// The camera's reports say that sound is 100 ms later than the time of arrival suggests.
 	g := newRig(t, h264Media(), aacMedia())
 	p, a := newPacker(t, h264Media().Formats[0], 1400), newPacker(t, aacMedia().Formats[0], 0)
@@ -403,6 +418,7 @@ func TestSoundFitsThePicture(t *testing.T) {
 }
 
 func TestMissingSound(t *testing.T) {
+	t.Parallel()
 	g := newRig(t, h264Media(), aacMedia())
 	g.fill(newPacker(t, h264Media().Formats[0], 1400), 0, 25, 0)
 	g.wall.begin = g.wall.begin.Add(-time.Minute)
@@ -415,6 +431,7 @@ func TestMissingSound(t *testing.T) {
 }
 
 func TestOurClockIsStepped(t *testing.T) {
+	t.Parallel()
 	g := newRig(t, h264Media())
 	p := newPacker(t, h264Media().Formats[0], 1400)
 	g.fill(p, 0, 30, 0)
@@ -433,6 +450,7 @@ func TestOurClockIsStepped(t *testing.T) {
 }
 
 func TestDriftIsFollowed(t *testing.T) {
+	t.Parallel()
 	g := newRig(t, h264Media())
 	p := newPacker(t, h264Media().Formats[0], 1400)
 	aus := units(t, "small.h264")
@@ -452,6 +470,7 @@ func TestDriftIsFollowed(t *testing.T) {
 }
 
 func TestOddPacking(t *testing.T) {
+	t.Parallel()
 	au := units(t, "small.h264")[0]
 	whole := bytes.Join(au, []byte{0, 0, 0, 1})
 	pkt := func(payload []byte, ts uint32, marker bool) *rtp.Packet {
@@ -495,6 +514,7 @@ func stap(nals [][]byte, padding []byte) []byte {
 }
 
 func TestSlicesMarkedOneByOne(t *testing.T) {
+	t.Parallel()
 	// A camera that sets the marker on each of several slices: understood after the first picture.
 	g := newRig(t, h264Media())
 	au := units(t, "small.h264")[0]
@@ -521,6 +541,7 @@ func TestSlicesMarkedOneByOne(t *testing.T) {
 }
 
 func TestChoosesTracks(t *testing.T) {
+	t.Parallel()
 	mjpeg := &description.Media{Type: description.MediaTypeVideo, Formats: []format.Format{&format.MJPEG{}}}
 	meta := &description.Media{Type: description.MediaTypeApplication, Formats: []format.Format{&format.Generic{PayloadTyp: 107, RTPMa: "vnd.onvif.metadata/90000", ClockRat: 90000}}}
 	back := pcmMedia()

@@ -9,6 +9,7 @@ import (
 
 // TestStamp keeps each microsecond from 1970 to 2099 through the header extension.
 func TestStamp(t *testing.T) {
+	t.Parallel()
 	for _, at := range []time.Time{
 		time.Unix(0, 1000), time.Date(2026, 1, 2, 3, 4, 5, 999_999_000, time.UTC), time.Date(2036, 2, 7, 6, 28, 16, 1000, time.UTC),
 		time.Date(2099, 12, 31, 23, 59, 59, 123_456_000, time.UTC),

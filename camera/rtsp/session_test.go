@@ -211,6 +211,7 @@ func TestHugeUnitOverTheWire(t *testing.T) {
 }
 
 func TestPanicEndsOnlyTheSession(t *testing.T) {
+	t.Parallel()
 	cam := newRawCamera(t, func(c *rawConn, _ int) {
 		c.film(newPacker(t, h264Media().Formats[0], 1400), 0, 100, 5*time.Millisecond)
 	})

@@ -12,6 +12,7 @@ import (
 
 // TestSparse: while key frames now and then are wanted nothing else comes, and afterwards everything does, from a key frame on.
 func TestSparse(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		file  string
 		media *description.Media

@@ -85,6 +85,7 @@ func g711(kind uint8, ulaw bool) format.Format {
 }
 
 func TestTalk(t *testing.T) {
+	t.Parallel()
 	cert, pin := certificate(t)
 	secure := func(c *servedCamera) { c.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}} }
 	for _, tc := range []struct {
@@ -155,6 +156,7 @@ func TestTalk(t *testing.T) {
 
 // TestNoTalk: a camera without a back channel says so in words, and cameras are not asked for one where nobody talks.
 func TestNoTalk(t *testing.T) {
+	t.Parallel()
 	var none ErrNoTalk
 	mute := ears(t, nil)
 	if _, err := OpenTalk(t.Context(), mute.config()); !errors.As(err, &none) || len(none.Codecs) != 0 {
@@ -206,6 +208,7 @@ func (c *refuser) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*base.R
 
 // TestTalkEnds: that the camera is gone is an error of the next word.
 func TestTalkEnds(t *testing.T) {
+	t.Parallel()
 	c := ears(t, nil, g711(0, true))
 	talk, err := OpenTalk(t.Context(), c.config())
 	if err != nil {

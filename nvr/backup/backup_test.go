@@ -85,6 +85,7 @@ func newHouse(t *testing.T, withVault bool) *house {
 
 // TestBackupAndRestore is attack case 77 of docs/attacks.md.
 func TestBackupAndRestore(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, true)
 	name, err := h.Make(t.Context())
 	if err != nil || name != "backup/2026-11-24.tar.age" {
@@ -144,6 +145,7 @@ func TestBackupAndRestore(t *testing.T) {
 }
 
 func TestWithoutVault(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, false)
 	if _, err := h.Make(t.Context()); store.ErrorCode(err) != store.Conflict {
 		t.Errorf("%v", err)
@@ -151,6 +153,7 @@ func TestWithoutVault(t *testing.T) {
 }
 
 func TestKeepsSeven(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, true)
 	for range 9 {
 		if !h.due() {
@@ -209,6 +212,7 @@ func forge(t testing.TB, id *vault.Identity, entries ...entry) string {
 
 // TestForgedBackups is attack case 52 of docs/attacks.md.
 func TestForgedBackups(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, true)
 	name, err := h.Make(t.Context())
 	if err != nil {

@@ -120,6 +120,7 @@ func remake(t testing.TB, data []byte, edit func(name string, data []byte) []byt
 }
 
 func TestVerify(t *testing.T) {
+	t.Parallel()
 	data, vkey := bundle(t)
 	for _, known := range []string{"", vkey} {
 		report := verify(t, data, known)
@@ -185,6 +186,7 @@ func TestVerify(t *testing.T) {
 
 // TestAttack52 gives Verify archives that want to be unpacked; see attack cases 50 and 52.
 func TestAttack52(t *testing.T) {
+	t.Parallel()
 	data, _ := bundle(t)
 	for name, add := range map[string]func(*zip.Writer) error{
 		"path":         plant("../../etc/cron.d/evil", zip.Store, 0o644, 10),

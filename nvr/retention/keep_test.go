@@ -45,6 +45,7 @@ func (c *cellar) passes(n int) {
 
 // No rule takes the clips of an event that is kept for ever, only a person does.
 func TestKeptEvents(t *testing.T) {
+	t.Parallel()
 	for what, rule := range map[string]func(*cellar){
 		"age": func(c *cellar) { c.policy(func(p *Policy) { p.Days = 1 }) },
 		"bytes of the camera": func(c *cellar) {
@@ -97,6 +98,7 @@ func TestKeptEvents(t *testing.T) {
 
 // What is kept counts towards a limit, but never for more than half of it: what is new is not pushed out by it.
 func TestKeptBytes(t *testing.T) {
+	t.Parallel()
 	c := newCellar(t)
 	on := false
 	c.cfg.OnAlarm = func(_, _ string, raised bool) { on = raised }
@@ -124,6 +126,7 @@ func TestKeptBytes(t *testing.T) {
 
 // Kept clips fill the disk: the newest of the others stay, people are told, and when the disk is really full these go first.
 func TestOnlyKeptLeft(t *testing.T) {
+	t.Parallel()
 	c := newCellar(t)
 	type call struct {
 		detail string
@@ -172,6 +175,7 @@ func TestOnlyKeptLeft(t *testing.T) {
 
 // A clip that is kept for years does not keep every small event of these years.
 func TestKeptLetsSurroundingsGo(t *testing.T) {
+	t.Parallel()
 	c := newCellar(t)
 	long := c.fill(c.camera, c.now.AddDate(-1, 0, 0), 1)[0]
 	kept := c.keep(c.camera, long.Start)
@@ -188,6 +192,7 @@ func TestKeptLetsSurroundingsGo(t *testing.T) {
 }
 
 func TestForecastOfCameras(t *testing.T) {
+	t.Parallel()
 	c := newCellar(t)
 	other := c.add("garden")
 	const hour = 60 * size

@@ -131,6 +131,7 @@ func (c *cellar) pass() {
 }
 
 func TestByAge(t *testing.T) {
+	t.Parallel()
 	c := newCellar(t)
 	short := c.add("garden")
 	short, err := c.db.UpdateCamera(t.Context(), short.ID, func(row *store.Camera) error {
@@ -163,6 +164,7 @@ func TestByAge(t *testing.T) {
 // The clock jumps to 2099: nothing goes while it is doubted, and little when it is believed.
 // Attack case 71 of docs/attacks.md.
 func TestJumpDestroysNothing(t *testing.T) {
+	t.Parallel()
 	c := newCellar(t)
 	c.fill(c.camera, c.now.Add(-3*time.Hour), 150)
 	c.now = time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -190,6 +192,7 @@ func TestJumpDestroysNothing(t *testing.T) {
 
 // Where one clip is more than the share, one an hour goes, or the last ones would stay for ever.
 func TestSmallStore(t *testing.T) {
+	t.Parallel()
 	c := newCellar(t)
 	c.fill(c.camera, c.now.AddDate(0, 0, -40), 3)
 	c.pass()
@@ -200,6 +203,7 @@ func TestSmallStore(t *testing.T) {
 }
 
 func TestByBytes(t *testing.T) {
+	t.Parallel()
 	c := newCellar(t)
 	other := c.add("garden")
 	first := c.fill(c.camera, c.now.Add(-2*time.Hour), 60)
@@ -234,6 +238,7 @@ func TestByBytes(t *testing.T) {
 }
 
 func TestBySpace(t *testing.T) {
+	t.Parallel()
 	c := newCellar(t)
 	c.fill(c.camera, c.now.Add(-time.Hour), 20)
 	space, err := c.files.Free()
@@ -266,6 +271,7 @@ func TestBySpace(t *testing.T) {
 }
 
 func TestRemovedCamera(t *testing.T) {
+	t.Parallel()
 	c := newCellar(t)
 	c.fill(c.camera, c.now.Add(-3*time.Hour), 120)
 	if err := c.db.RemoveCamera(t.Context(), c.camera.ID, false); err != nil {
@@ -282,6 +288,7 @@ func TestRemovedCamera(t *testing.T) {
 
 // A deletion that was cut off is finished by the next pass.
 func TestInterrupted(t *testing.T) {
+	t.Parallel()
 	c := newCellar(t)
 	clip := c.fill(c.camera, c.now.Add(-time.Hour), 1)[0]
 	if _, _, err := c.db.DeleteClips(t.Context(), []store.ID{clip.ID}, "person"); err != nil {
@@ -294,6 +301,7 @@ func TestInterrupted(t *testing.T) {
 }
 
 func TestForecast(t *testing.T) {
+	t.Parallel()
 	c := newCellar(t)
 	if f, err := c.Forecast(t.Context()); err != nil || f.Days != 0 {
 		t.Errorf("forecast of nothing: %+v, %v", f, err)
@@ -307,6 +315,7 @@ func TestForecast(t *testing.T) {
 }
 
 func TestRunEnds(t *testing.T) {
+	t.Parallel()
 	c := newCellar(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)

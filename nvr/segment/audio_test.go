@@ -14,6 +14,7 @@ import (
 
 // TestG711IsLossless lets FFmpeg decode the FLAC and compares it with an independent expansion of the G.711.
 func TestG711IsLossless(t *testing.T) {
+	t.Parallel()
 	for _, codec := range []frame.Codec{frame.PCMA, frame.PCMU} {
 		t.Run(string(codec), func(t *testing.T) {
 			s, frames := load(t, "h264-aac.mp4")
@@ -62,6 +63,7 @@ func soundTracks() []soundTrack {
 // TestSoundHasNoHoles loses, delays and repeats sound and checks that the track goes on without a hole and beside the
 // picture.
 func TestSoundHasNoHoles(t *testing.T) {
+	t.Parallel()
 	const seconds = 20
 	for _, track := range soundTracks() {
 		rate := int64(track.ClockRate)
@@ -115,6 +117,7 @@ func TestSoundHasNoHoles(t *testing.T) {
 
 // TestSilenceIsSilent has FFmpeg decode what is written in place of missing sound.
 func TestSilenceIsSilent(t *testing.T) {
+	t.Parallel()
 	for _, track := range soundTracks() {
 		for _, channels := range []int{1, 2} {
 			t.Run(fmt.Sprintf("%s %d %d", track.Codec, track.ClockRate, channels), func(t *testing.T) {

@@ -192,6 +192,7 @@ func FuzzFLAC(f *testing.F) {
 
 // TestFLACStream has FFmpeg decode frames of every length as a plain FLAC file and compares the samples.
 func TestFLACStream(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("ffmpeg"); err != nil {
 		t.Skip("ffmpeg is not installed")
 	}
@@ -225,6 +226,7 @@ func TestFLACStream(t *testing.T) {
 }
 
 func TestExpand(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		got, want int16
 	}{

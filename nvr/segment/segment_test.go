@@ -30,6 +30,7 @@ var files = []struct {
 
 // TestGolden pins the format: clips of today must be read for ever.
 func TestGolden(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{files[0].name, files[1].name, "h264-g711.mp4"} {
 		t.Run(name, func(t *testing.T) {
 			var s *frame.Stream
@@ -59,6 +60,7 @@ func TestGolden(t *testing.T) {
 }
 
 func TestBitExact(t *testing.T) {
+	t.Parallel()
 	for _, f := range files {
 		for _, live := range []bool{false, true} {
 			t.Run(f.name, func(t *testing.T) {
@@ -153,6 +155,7 @@ func ffprobe(t *testing.T, path string) probe {
 // TestFFmpeg has another program read the clips: right codecs, every picture, times that only go up, and nothing to
 // complain about when it decodes them.
 func TestFFmpeg(t *testing.T) {
+	t.Parallel()
 	for _, f := range files {
 		for _, sound := range []frame.Codec{"", frame.PCMA, frame.PCMU} {
 			t.Run(f.name+string(sound), func(t *testing.T) {
@@ -222,6 +225,7 @@ func spans(parts fmp4.Parts, id int) []span {
 }
 
 func TestDurationsAcrossParts(t *testing.T) {
+	t.Parallel()
 	s := stubVideo(t)
 	// Uneven pictures, two with the same time, a pause of 5 s.
 	dts := []int64{7, 3600, 3601, 3601, 12000, 462000, 463000, 466600}
@@ -251,6 +255,7 @@ func TestDurationsAcrossParts(t *testing.T) {
 
 // TestLiveHasNoDiscontinuity checks the rule of Media Source Extensions that a live time line has to keep.
 func TestLiveHasNoDiscontinuity(t *testing.T) {
+	t.Parallel()
 	s := stubVideo(t)
 	var frames []*frame.Frame
 	dts := int64(0)
@@ -284,6 +289,7 @@ func TestLiveHasNoDiscontinuity(t *testing.T) {
 }
 
 func TestStartsAtKeyFrame(t *testing.T) {
+	t.Parallel()
 	s := stubVideo(t, frame.Track{Codec: frame.PCMA, ClockRate: 8000, Channels: 1})
 	m, err := segment.New(s, segment.Options{})
 	if err != nil {
@@ -315,6 +321,7 @@ func TestStartsAtKeyFrame(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
+	t.Parallel()
 	good := stubVideo(t).Tracks[0]
 	broken := good
 	broken.Params = [][]byte{{0x67, 1}, {0x68}}

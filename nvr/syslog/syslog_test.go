@@ -162,6 +162,7 @@ func run(t *testing.T, e *Exporter) (stop func()) {
 
 // TestNothingIsLost: the collector goes away and comes back, the program is started anew, and each record arrives.
 func TestNothingIsLost(t *testing.T) {
+	t.Parallel()
 	db, err := store.Open(t.Context(), store.Config{Dir: t.TempDir()})
 	ok(t, err)
 	defer db.Close()
@@ -220,6 +221,7 @@ func TestNothingIsLost(t *testing.T) {
 }
 
 func TestTrust(t *testing.T) {
+	t.Parallel()
 	pair, ca, pin := certificate(t)
 	_, otherCA, otherPin := certificate(t)
 	old, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, MaxVersion: tls.VersionTLS12})
