@@ -20,7 +20,8 @@ func humaConfig(version string) huma.Config {
 				Description: "The API of a Cardea NVR. Sign in with POST /api/session; the cookie it sets is the session. " +
 					"Methods that change something need an Origin equal to the host. Programs use an API token instead of both, " +
 					"within its scopes (x-scope). Errors are problem documents (RFC 9457); their type is step-up-required where the person has to " +
-					"prove once more who they are (x-step-up), and approval-required where a second owner has to agree. " +
+					"prove once more who they are (x-step-up), approval-required where a second owner has to agree, camera-unusable where a camera " +
+					"cannot be used and camera-key where its key has to be confirmed; code and params say the detail to a screen of another language. " +
 					"x-role names the least role that may use an operation.",
 			},
 			Components: &huma.Components{
@@ -33,7 +34,17 @@ func humaConfig(version string) huma.Config {
 		},
 		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 		DefaultFormat: "application/json",
-		Transformers:  []huma.Transformer{hideValues},
+		Transformers:  []huma.Transformer{documents},
+	}
+}
+
+// describeProblems adds to the schema of a problem document what documents adds to one.
+func describeProblems(api *huma.OpenAPI) {
+	schema := api.Components.Schemas.Map()["ErrorModel"]
+	schema.Properties["code"] = &huma.Schema{Type: huma.TypeString, Description: "Which sentence the detail is; stable. Left out where it has none"}
+	schema.Properties["params"] = &huma.Schema{
+		Type: huma.TypeObject, AdditionalProperties: true,
+		Description: "The values in the detail by name: text, or an object with code and params for a sentence in the sentence",
 	}
 }
 

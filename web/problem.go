@@ -18,6 +18,7 @@ import (
 	"cardea/camera/rtsp"
 	"cardea/store"
 	"cardea/web/api"
+	"cardea/web/sentence"
 )
 
 // problem is an error with the sentence that the person gets to read.
@@ -70,16 +71,16 @@ func (s *Server) explain(method, path string, err error) error {
 	if status == http.StatusInternalServerError {
 		detail = "Something went wrong inside the NVR. Its log has the cause."
 	}
-	return problem(status, sentence(detail))
+	return problem(status, whole(detail))
 }
 
 // aboutCamera says why a camera cannot be used. Where a person has to confirm its key, the fingerprint stands by itself too.
 func aboutCamera(err *api.CameraError) error {
-	p := &huma.ErrorModel{Status: http.StatusUnprocessableEntity, Title: "The camera cannot be used", Detail: err.Error()}
+	p := &huma.ErrorModel{Type: "camera-unusable", Status: http.StatusUnprocessableEntity, Title: "The camera cannot be used", Detail: err.Error()}
 	var pin rtsp.ErrPin
 	if errors.As(err, &pin) {
 		print := hex.EncodeToString(pin.Got)
-		p.Status, p.Title = http.StatusConflict, "The camera's key has to be confirmed"
+		p.Type, p.Status, p.Title = "camera-key", http.StatusConflict, "The camera's key has to be confirmed"
 		p.Errors = []*huma.ErrorDetail{{Location: fingerprintLocation, Message: print, Value: print}}
 	}
 	return p
@@ -141,8 +142,8 @@ func routingDetail(status int) string {
 	return http.StatusText(status)
 }
 
-// sentence makes an error's text one: a capital at the front, a stop at the end.
-func sentence(s string) string {
+// whole makes an error's text a sentence: a capital at the front, a stop at the end.
+func whole(s string) string {
 	if s == "" {
 		return s
 	}
@@ -169,7 +170,7 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 		p = &huma.ErrorModel{Status: http.StatusInternalServerError}
 	}
 	c.Set(fiber.HeaderCacheControl, "no-store")
-	return c.Status(p.Status).JSON(p, "application/problem+json")
+	return c.Status(p.Status).JSON(document(p), "application/problem+json")
 }
 
 // recover turns a panic of a handler into a 500 and keeps the program recording.
@@ -183,16 +184,34 @@ func (s *Server) recover(c *fiber.Ctx) (err error) {
 	return c.Next()
 }
 
-// hideValues keeps what the client sent out of the answer: a password that is too short must not come back.
-func hideValues(_ huma.Context, _ string, v any) (any, error) {
-	if p, ok := v.(*huma.ErrorModel); ok {
-		for _, e := range p.Errors {
-			if e.Location != fingerprintLocation && e.Location != approvalLocation || e.Message != e.Value {
-				e.Value = nil
-			}
+// said is a problem document with its detail as a code and values (RFC 9457, 3.2), so that a screen can say it in another language.
+type said struct {
+	*huma.ErrorModel
+	Code   string         `json:"code,omitempty"`
+	Params map[string]any `json:"params,omitempty"`
+}
+
+// document is an error as it leaves.
+func document(p *huma.ErrorModel) said {
+	d := said{ErrorModel: p}
+	if s := sentence.Of(p.Detail); s != nil {
+		d.Code, d.Params = s.Code, s.Params
+	}
+	return d
+}
+
+// documents keeps what the client sent out of the answer, because a password that is too short must not come back, and adds the codes.
+func documents(_ huma.Context, _ string, v any) (any, error) {
+	p, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	for _, e := range p.Errors {
+		if e.Location != fingerprintLocation && e.Location != approvalLocation || e.Message != e.Value {
+			e.Value = nil
 		}
 	}
-	return v, nil
+	return document(p), nil
 }
 
 func httpStatus(code int) string { return strconv.Itoa(code) }

@@ -129,6 +129,7 @@ func New(cfg Config) *Server {
 	for _, r := range s.routes() {
 		s.mount(r)
 	}
+	describeProblems(s.huma.OpenAPI())
 	s.socket = &fasthttp.Server{
 		Handler:               s.fiber.Handler(),
 		NoDefaultServerHeader: true,

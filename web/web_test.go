@@ -182,8 +182,8 @@ func (r reply) json(t *testing.T, into any) {
 func (r reply) detail(t *testing.T, status int) string {
 	t.Helper()
 	var p struct {
-		Status        int
-		Title, Detail string
+		Status              int
+		Title, Detail, Code string
 	}
 	if r.status != status || !strings.HasPrefix(r.header.Get("Content-Type"), "application/problem+json") {
 		t.Fatalf("answer %d %s %s, want a problem %d", r.status, r.header.Get("Content-Type"), r.body, status)
@@ -191,6 +191,9 @@ func (r reply) detail(t *testing.T, status int) string {
 	r.json(t, &p)
 	if p.Status != status || p.Title == "" || p.Detail == "" {
 		t.Fatalf("problem %s", r.body)
+	}
+	if p.Code == "" {
+		t.Errorf("%q has no code: no screen can say it in another language", p.Detail)
 	}
 	return p.Detail
 }

@@ -12,6 +12,7 @@ import (
 	"cardea/nvr"
 	"cardea/store"
 	"cardea/web/caller"
+	"cardea/web/sentence"
 )
 
 // Health is the state of the NVR.
@@ -35,9 +36,10 @@ type Disk struct {
 
 // Alarm is something a person must know about until it is over.
 type Alarm struct {
-	Code   string    `json:"code"`
-	Detail string    `json:"detail"`
-	Since  time.Time `json:"since"`
+	Code   string         `json:"code"`
+	Detail string         `json:"detail"`
+	Said   *sentence.Said `json:"said,omitempty" doc:"The detail as a code and values"`
+	Since  time.Time      `json:"since"`
 }
 
 // Health answers GET /api/health.
@@ -66,7 +68,7 @@ func (a *API) Health(ctx context.Context, _ *None) (*Body[Health], error) {
 	shown := Health{
 		Version: a.cfg.Version, Uptime: int64(a.cfg.Now().Sub(a.cfg.Started).Seconds()),
 		Disk:    Disk{h.Disk.Path, h.Disk.Free, h.Disk.Total, h.Disk.State},
-		Alarms:  list(h.Alarms, func(al nvr.Alarm) Alarm { return Alarm{al.Code, al.Detail, al.Since.UTC()} }),
+		Alarms:  list(h.Alarms, func(al nvr.Alarm) Alarm { return Alarm{al.Code, al.Detail, sentence.Of(al.Detail), al.Since.UTC()} }),
 		Cameras: cameras, ForecastDays: orNull(h.ForecastDays),
 	}
 	if caller.From(ctx).Role >= caller.Member {

@@ -5,56 +5,60 @@ import (
 	"encoding/hex"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"cardea/camera/rtsp"
 	"cardea/nvr"
 	"cardea/store"
 	"cardea/web/caller"
+	"cardea/web/sentence"
 )
 
 // Camera is a camera with its state.
 type Camera struct {
-	ID             string      `json:"id"`
-	Name           string      `json:"name"`
-	URL            string      `json:"url" doc:"Never with user or password; a password that the camera wants in the path is shown as …"`
-	User           string      `json:"user,omitempty"`
-	Sub            *SubStream  `json:"sub" doc:"The smaller stream; null where there is none"`
-	ONVIF          *string     `json:"onvif" doc:"Address of the ONVIF device service; null where there is none"`
-	Controls       Controls    `json:"controls"`
-	Trust          string      `json:"trust" enum:"paired,pinned,plain"`
-	Mode           string      `json:"mode" enum:"continuous,event,off"`
-	Audio          bool        `json:"audio"`
-	Vault          *string     `json:"vault" doc:"null is the default vault"`
-	Position       int         `json:"position"`
-	PrerollMS      int64       `json:"preroll_ms"`
-	PostrollMS     int64       `json:"postroll_ms"`
-	RetentionDays  *int        `json:"retention_days" doc:"null is the rule of the house"`
-	RetentionBytes *int64      `json:"retention_bytes" doc:"null is no rule of its own"`
-	Transport      string      `json:"transport" enum:"auto,tcp,udp"`
-	Fingerprint    string      `json:"fingerprint,omitempty" doc:"SHA-256 of the pinned SPKI in hex"`
-	State          CameraState `json:"state"`
-	FPS            float64     `json:"fps"`
-	Bitrate        float64     `json:"bitrate" doc:"Bits per second"`
-	Width          int         `json:"width"`
-	Height         int         `json:"height"`
-	Codecs         []string    `json:"codecs" nullable:"false"`
-	Skipped        []string    `json:"skipped" nullable:"false"`
-	Recording      Recording   `json:"recording"`
-	Usage          Usage       `json:"usage"`
-	Pairing        *Pairing    `json:"pairing" doc:"null for a camera that is not paired"`
-	Isolation      *Isolation  `json:"isolation" doc:"Why Cardea keeps away from it until a person decides; null while it does not"`
+	ID             string          `json:"id"`
+	Name           string          `json:"name"`
+	URL            string          `json:"url" doc:"Never with user or password; a password that the camera wants in the path is shown as …"`
+	User           string          `json:"user,omitempty"`
+	Sub            *SubStream      `json:"sub" doc:"The smaller stream; null where there is none"`
+	ONVIF          *string         `json:"onvif" doc:"Address of the ONVIF device service; null where there is none"`
+	Controls       Controls        `json:"controls"`
+	Trust          string          `json:"trust" enum:"paired,pinned,plain"`
+	Mode           string          `json:"mode" enum:"continuous,event,off"`
+	Audio          bool            `json:"audio"`
+	Vault          *string         `json:"vault" doc:"null is the default vault"`
+	Position       int             `json:"position"`
+	PrerollMS      int64           `json:"preroll_ms"`
+	PostrollMS     int64           `json:"postroll_ms"`
+	RetentionDays  *int            `json:"retention_days" doc:"null is the rule of the house"`
+	RetentionBytes *int64          `json:"retention_bytes" doc:"null is no rule of its own"`
+	Transport      string          `json:"transport" enum:"auto,tcp,udp"`
+	Fingerprint    string          `json:"fingerprint,omitempty" doc:"SHA-256 of the pinned SPKI in hex"`
+	State          CameraState     `json:"state"`
+	FPS            float64         `json:"fps"`
+	Bitrate        float64         `json:"bitrate" doc:"Bits per second"`
+	Width          int             `json:"width"`
+	Height         int             `json:"height"`
+	Codecs         []string        `json:"codecs" nullable:"false"`
+	Skipped        []string        `json:"skipped" nullable:"false"`
+	SkippedSaid    []sentence.Said `json:"skipped_said,omitempty" nullable:"false" doc:"Why, of each of skipped; the code is empty where it has none"`
+	Recording      Recording       `json:"recording"`
+	Usage          Usage           `json:"usage"`
+	Pairing        *Pairing        `json:"pairing" doc:"null for a camera that is not paired"`
+	Isolation      *Isolation      `json:"isolation" doc:"Why Cardea keeps away from it until a person decides; null while it does not"`
 }
 
 // SubStream is a camera's smaller stream, for grids and previews.
 type SubStream struct {
-	URL    string  `json:"url" doc:"Never with user or password"`
-	Codec  string  `json:"codec" doc:"Empty while unknown, as width, height and fps are 0"`
-	Width  int     `json:"width"`
-	Height int     `json:"height"`
-	FPS    float64 `json:"fps"`
-	Phase  string  `json:"phase" doc:"As that of a camera; off while nobody wants it"`
-	Detail string  `json:"detail" doc:"Why it is not streaming although somebody wants it; viewers get the main stream then"`
+	URL    string         `json:"url" doc:"Never with user or password"`
+	Codec  string         `json:"codec" doc:"Empty while unknown, as width, height and fps are 0"`
+	Width  int            `json:"width"`
+	Height int            `json:"height"`
+	FPS    float64        `json:"fps"`
+	Phase  string         `json:"phase" doc:"As that of a camera; off while nobody wants it"`
+	Detail string         `json:"detail" doc:"Why it is not streaming although somebody wants it; viewers get the main stream then"`
+	Said   *sentence.Said `json:"said,omitempty" doc:"The detail as a code and values"`
 }
 
 // Controls says what a camera was found to be able to do.
@@ -77,22 +81,38 @@ func subStream(s *nvr.SubStream) *SubStream {
 	if s == nil {
 		return nil
 	}
-	return &SubStream{URL: rtsp.Redact(s.URL), Codec: s.Codec, Width: s.Width, Height: s.Height, FPS: s.FPS, Phase: s.Phase, Detail: s.Detail}
+	return &SubStream{URL: rtsp.Redact(s.URL), Codec: s.Codec, Width: s.Width, Height: s.Height, FPS: s.FPS, Phase: s.Phase, Detail: s.Detail, Said: sentence.Of(s.Detail)}
 }
 
 // CameraState is the state of the line to a camera.
 type CameraState struct {
-	Phase  string    `json:"phase"`
-	Since  time.Time `json:"since"`
-	Detail string    `json:"detail"`
+	Phase  string         `json:"phase"`
+	Since  time.Time      `json:"since"`
+	Detail string         `json:"detail"`
+	Said   *sentence.Said `json:"said,omitempty" doc:"The detail as a code and values"`
+}
+
+// skipped says why a track is left alone; its text is the name of the track, a colon, and that.
+func skipped(text string) sentence.Said {
+	if _, why, ok := strings.Cut(text, ": "); ok {
+		if said := sentence.Of(why); said != nil {
+			return *said
+		}
+	}
+	return sentence.Said{}
+}
+
+func cameraState(phase string, since time.Time, detail string) CameraState {
+	return CameraState{phase, since.UTC(), detail, sentence.Of(detail)}
 }
 
 // Recording says whether frames become clips.
 type Recording struct {
-	Active bool    `json:"active"`
-	Reason string  `json:"reason,omitempty"`
-	Detail string  `json:"detail,omitempty"`
-	Clip   *string `json:"clip,omitempty"`
+	Active bool           `json:"active"`
+	Reason string         `json:"reason,omitempty"`
+	Detail string         `json:"detail,omitempty"`
+	Said   *sentence.Said `json:"said,omitempty" doc:"The detail as a code and values"`
+	Clip   *string        `json:"clip,omitempty"`
 }
 
 // Usage is what clips take up.
@@ -109,10 +129,10 @@ func camera(s nvr.CameraStatus) Camera {
 		Controls: controls(c.Controls), Trust: string(c.Trust), Mode: string(c.Mode), Audio: c.Audio,
 		Vault: idOrNull(c.Vault), Position: c.Position, PrerollMS: c.PreRoll.Milliseconds(), PostrollMS: c.PostRoll.Milliseconds(),
 		RetentionDays: orNull(c.RetentionDays), RetentionBytes: orNull(c.RetentionBytes), Transport: c.Transport,
-		Fingerprint: hex.EncodeToString(c.Pin), State: CameraState{line.Phase, line.Since.UTC(), line.Detail},
+		Fingerprint: hex.EncodeToString(c.Pin), State: cameraState(line.Phase, line.Since, line.Detail),
 		FPS: line.FPS, Bitrate: line.Bitrate, Width: line.Width, Height: line.Height,
-		Codecs: words(line.Codecs), Skipped: words(line.Skipped),
-		Recording: Recording{s.Recording.Active, s.Recording.Reason, s.Recording.Detail, idOrNull(s.Recording.Clip)},
+		Codecs: words(line.Codecs), Skipped: words(line.Skipped), SkippedSaid: list(line.Skipped, skipped),
+		Recording: Recording{s.Recording.Active, s.Recording.Reason, s.Recording.Detail, sentence.Of(s.Recording.Detail), idOrNull(s.Recording.Clip)},
 		Usage:     Usage{s.Usage.Bytes, s.Usage.Clips, orNull(s.Usage.Oldest)},
 		Pairing:   pairing(s.Pairing), Isolation: isolation(s.Isolation),
 	}
@@ -282,9 +302,9 @@ func (a *API) CameraHealth(ctx context.Context, in *ByID) (*Body[CameraHealth], 
 	}
 	c := h.Connection
 	return answer(CameraHealth{
-		CameraState: CameraState{c.Phase, c.Since.UTC(), c.Detail}, FPS: c.FPS, Bitrate: c.Bitrate,
+		CameraState: cameraState(c.Phase, c.Since, c.Detail), FPS: c.FPS, Bitrate: c.Bitrate,
 		Lost: c.Lost, Dropped: c.Dropped, Reconnects: c.Reconnects, ClockOffsetMS: c.ClockOffset.Milliseconds(),
-		History: list(h.History, func(c nvr.Change) CameraState { return CameraState{c.Phase, c.At.UTC(), c.Detail} }),
+		History: list(h.History, func(c nvr.Change) CameraState { return cameraState(c.Phase, c.At, c.Detail) }),
 	}), nil
 }
 
@@ -323,16 +343,18 @@ type ProbeRequest struct {
 
 // Probe is what was found.
 type Probe struct {
-	Tracks      []Track  `json:"tracks" nullable:"false"`
-	Skipped     []string `json:"skipped" nullable:"false"`
-	Trust       string   `json:"trust"`
-	Fingerprint string   `json:"fingerprint,omitempty" doc:"SHA-256 of the presented SPKI in hex"`
-	MIME        string   `json:"mime"`
-	Picture     []byte   `json:"picture" doc:"Base64 of a fragmented MP4 with one key frame"`
-	URL         string   `json:"url" doc:"The stream or service that was looked at"`
-	Model       string   `json:"model,omitempty" doc:"Of a look at an ONVIF service: what the camera calls itself"`
-	Sub         string   `json:"sub,omitempty" doc:"Of a look at an ONVIF service: the smaller stream that the camera names"`
-	Chosen      string   `json:"chosen,omitempty" doc:"At an ONVIF address: what the camera says it has, and which stream is taken"`
+	Tracks      []Track         `json:"tracks" nullable:"false"`
+	Skipped     []string        `json:"skipped" nullable:"false"`
+	SkippedSaid []sentence.Said `json:"skipped_said,omitempty" nullable:"false" doc:"Why, of each of skipped; the code is empty where it has none"`
+	Trust       string          `json:"trust"`
+	Fingerprint string          `json:"fingerprint,omitempty" doc:"SHA-256 of the presented SPKI in hex"`
+	MIME        string          `json:"mime"`
+	Picture     []byte          `json:"picture" doc:"Base64 of a fragmented MP4 with one key frame"`
+	URL         string          `json:"url" doc:"The stream or service that was looked at"`
+	Model       string          `json:"model,omitempty" doc:"Of a look at an ONVIF service: what the camera calls itself"`
+	Sub         string          `json:"sub,omitempty" doc:"Of a look at an ONVIF service: the smaller stream that the camera names"`
+	Chosen      string          `json:"chosen,omitempty" doc:"At an ONVIF address: what the camera says it has, and which stream is taken"`
+	ChosenSaid  *sentence.Said  `json:"chosen_said,omitempty" doc:"Chosen as a code and values"`
 }
 
 // Track is one of the tracks that a camera sends.
@@ -370,7 +392,7 @@ func probe(p nvr.Probe) Probe {
 		Tracks: list(p.Tracks, func(t nvr.ProbeTrack) Track {
 			return Track{string(t.Codec), t.Width, t.Height, t.FPS, t.Channels, t.SampleRate}
 		}),
-		Skipped: words(p.Skipped), Trust: p.Trust, Fingerprint: p.Fingerprint, MIME: p.MIME, Picture: p.Picture,
+		Skipped: words(p.Skipped), SkippedSaid: list(p.Skipped, skipped), ChosenSaid: sentence.Of(p.Chosen), Trust: p.Trust, Fingerprint: p.Fingerprint, MIME: p.MIME, Picture: p.Picture,
 		URL: rtsp.Redact(p.URL), Chosen: p.Chosen, Model: p.Model, Sub: rtsp.Redact(p.Sub),
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"cardea/nvr"
 	"cardea/store"
 	"cardea/web/caller"
+	"cardea/web/sentence"
 )
 
 // Clip is one recording.
@@ -158,13 +159,16 @@ func span(s store.Span) Span { return Span{s.Start, s.End} }
 
 // Gap is a time without, and why.
 type Gap struct {
-	Start  time.Time  `json:"start"`
-	End    *time.Time `json:"end" doc:"null while it goes on"`
-	Reason string     `json:"reason"`
-	Detail string     `json:"detail"`
+	Start  time.Time      `json:"start"`
+	End    *time.Time     `json:"end" doc:"null while it goes on"`
+	Reason string         `json:"reason"`
+	Detail string         `json:"detail"`
+	Said   *sentence.Said `json:"said,omitempty" doc:"The detail as a code and values"`
 }
 
-func gap(g store.Gap) Gap { return Gap{g.Start, orNull(g.End), string(g.Reason), g.Detail} }
+func gap(g store.Gap) Gap {
+	return Gap{g.Start, orNull(g.End), string(g.Reason), g.Detail, sentence.Of(g.Detail)}
+}
 
 // TimelineEvent is an event as a mark on the timeline.
 type TimelineEvent struct {

@@ -10,33 +10,35 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"cardea/camera/discovery"
+	"cardea/web/sentence"
 )
 
 // Candidate is a device on the network that may be a camera. All but its addresses is its own word.
 type Candidate struct {
-	ID        string    `json:"id" doc:"Stays the same while the device does; no ULID"`
-	Name      string    `json:"name"`
-	Model     string    `json:"model"`
-	Address   string    `json:"address" doc:"IP address, with the port where it can be paired"`
-	Addresses []string  `json:"addresses" nullable:"false"`
-	URL       *string   `json:"url" doc:"Stream address to try; null where only a look at the device can tell"`
-	URLs      []string  `json:"urls" nullable:"false"`
-	ONVIF     *string   `json:"onvif" doc:"Address of the ONVIF device service"`
-	Pair      *string   `json:"pair" doc:"Where our own camera agent can be paired, host:port"`
-	Device    *string   `json:"device" doc:"The identifier that the agent claims"`
-	Paired    bool      `json:"paired" doc:"The agent says that an NVR has it already"`
-	Via       []string  `json:"via" nullable:"false" doc:"mdns, ws-discovery, scan"`
-	Trust     string    `json:"trust" enum:"paired,pinned,plain" doc:"The best that can be reached with it; it has none yet"`
-	Doubt     *string   `json:"doubt" doc:"A sentence where something does not fit"`
-	FirstSeen time.Time `json:"first_seen"`
-	LastSeen  time.Time `json:"last_seen"`
+	ID        string         `json:"id" doc:"Stays the same while the device does; no ULID"`
+	Name      string         `json:"name"`
+	Model     string         `json:"model"`
+	Address   string         `json:"address" doc:"IP address, with the port where it can be paired"`
+	Addresses []string       `json:"addresses" nullable:"false"`
+	URL       *string        `json:"url" doc:"Stream address to try; null where only a look at the device can tell"`
+	URLs      []string       `json:"urls" nullable:"false"`
+	ONVIF     *string        `json:"onvif" doc:"Address of the ONVIF device service"`
+	Pair      *string        `json:"pair" doc:"Where our own camera agent can be paired, host:port"`
+	Device    *string        `json:"device" doc:"The identifier that the agent claims"`
+	Paired    bool           `json:"paired" doc:"The agent says that an NVR has it already"`
+	Via       []string       `json:"via" nullable:"false" doc:"mdns, ws-discovery, scan"`
+	Trust     string         `json:"trust" enum:"paired,pinned,plain" doc:"The best that can be reached with it; it has none yet"`
+	Doubt     *string        `json:"doubt" doc:"A sentence where something does not fit"`
+	Said      *sentence.Said `json:"said,omitempty" doc:"The doubt as a code and values"`
+	FirstSeen time.Time      `json:"first_seen"`
+	LastSeen  time.Time      `json:"last_seen"`
 }
 
 // candidate has everything as text.
 func candidate(c discovery.Candidate) Candidate {
 	out := Candidate{
 		ID: c.ID, Name: c.Name, Model: c.Model, Address: c.Address(), Addresses: list(c.Addresses, netip.Addr.String), URLs: words(c.URLs),
-		ONVIF: orNull(c.ONVIF), Device: orNull(c.Device), Paired: c.Paired, Via: words(c.Via), Trust: c.Trust, Doubt: orNull(c.Doubt),
+		ONVIF: orNull(c.ONVIF), Device: orNull(c.Device), Paired: c.Paired, Via: words(c.Via), Trust: c.Trust, Doubt: orNull(c.Doubt), Said: sentence.Of(c.Doubt),
 		FirstSeen: c.FirstSeen.UTC(), LastSeen: c.LastSeen.UTC(),
 	}
 	if len(c.URLs) > 0 {

@@ -9,6 +9,7 @@ import (
 	"cardea/nvr"
 	"cardea/store"
 	"cardea/web/caller"
+	"cardea/web/sentence"
 )
 
 // Event is something that happened.
@@ -21,6 +22,7 @@ type Event struct {
 	Source   string         `json:"source"`
 	Labels   []string       `json:"labels" nullable:"false"`
 	Data     map[string]any `json:"data,omitempty"`
+	Said     *sentence.Said `json:"said,omitempty" doc:"The detail in data as a code and values"`
 	Reviewed *Review        `json:"reviewed,omitempty" doc:"Left out while nobody has marked it as seen"`
 	Keep     bool           `json:"keep" doc:"Retention leaves it, and the clips around it, alone"`
 	Note     *Note          `json:"note,omitempty"`
@@ -56,6 +58,9 @@ func NewEvent(e store.Event) Event {
 		shown.Note = &Note{e.NoteVault.String(), e.Note}
 	}
 	_ = json.Unmarshal(e.Data, &shown.Data) // the index holds an object or nothing
+	if detail, ok := shown.Data["detail"].(string); ok {
+		shown.Said = sentence.Of(detail)
+	}
 	return shown
 }
 

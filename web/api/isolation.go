@@ -6,21 +6,23 @@ import (
 	"time"
 
 	"cardea/store"
+	"cardea/web/sentence"
 )
 
 // Isolation is why Cardea keeps away from a camera.
 type Isolation struct {
-	Since     time.Time `json:"since"`
-	Cause     string    `json:"cause" doc:"The rule that isolated it: identity or bitrate"`
-	Detail    string    `json:"detail"`
-	Presented string    `json:"presented,omitempty" doc:"SHA-256, in hex, of the key that it showed in place of the pinned one"`
+	Since     time.Time      `json:"since"`
+	Cause     string         `json:"cause" doc:"The rule that isolated it: identity or bitrate"`
+	Detail    string         `json:"detail"`
+	Said      *sentence.Said `json:"said,omitempty" doc:"The detail as a code and values"`
+	Presented string         `json:"presented,omitempty" doc:"SHA-256, in hex, of the key that it showed in place of the pinned one"`
 }
 
 func isolation(i *store.Isolation) *Isolation {
 	if i == nil {
 		return nil
 	}
-	return &Isolation{i.Since.UTC(), i.Cause, i.Detail, hex.EncodeToString(i.Presented)}
+	return &Isolation{i.Since.UTC(), i.Cause, i.Detail, sentence.Of(i.Detail), hex.EncodeToString(i.Presented)}
 }
 
 // AcceptCameraRequest is a person's decision about an isolated camera.

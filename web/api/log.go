@@ -6,30 +6,32 @@ import (
 	"time"
 
 	"cardea/store"
+	"cardea/web/sentence"
 )
 
 // LogEntry is a record of a log as people read it.
 type LogEntry struct {
-	Seq        int64     `json:"seq" doc:"Its place in the log"`
-	Time       time.Time `json:"time"`
-	Action     string    `json:"action"`
-	Result     string    `json:"result,omitempty" enum:"ok,refused"`
-	User       string    `json:"user,omitempty" doc:"ULID of the account"`
-	Name       string    `json:"name,omitempty"`
-	Role       string    `json:"role,omitempty" doc:"owner, member, viewer, or console for a command on the machine"`
-	Addr       string    `json:"addr,omitempty"`
-	Agent      string    `json:"agent,omitempty"`
-	Camera     string    `json:"camera,omitempty"`
-	CameraName string    `json:"camera_name,omitempty" doc:"As it was then"`
-	Clip       string    `json:"clip,omitempty"`
-	Start      string    `json:"start,omitempty" doc:"Of the footage"`
-	End        string    `json:"end,omitempty"`
-	Bytes      int64     `json:"bytes,omitempty"`
-	SHA256     string    `json:"sha256,omitempty"`
-	State      string    `json:"state,omitempty" doc:"Of a clip: closed, torn or salvaged"`
-	Reason     string    `json:"reason,omitempty" doc:"Of a gap or a deletion"`
-	Object     string    `json:"object,omitempty" doc:"What it was done to, where that is no camera or clip"`
-	Detail     string    `json:"detail,omitempty"`
+	Seq        int64          `json:"seq" doc:"Its place in the log"`
+	Time       time.Time      `json:"time"`
+	Action     string         `json:"action"`
+	Result     string         `json:"result,omitempty" enum:"ok,refused"`
+	User       string         `json:"user,omitempty" doc:"ULID of the account"`
+	Name       string         `json:"name,omitempty"`
+	Role       string         `json:"role,omitempty" doc:"owner, member, viewer, or console for a command on the machine"`
+	Addr       string         `json:"addr,omitempty"`
+	Agent      string         `json:"agent,omitempty"`
+	Camera     string         `json:"camera,omitempty"`
+	CameraName string         `json:"camera_name,omitempty" doc:"As it was then"`
+	Clip       string         `json:"clip,omitempty"`
+	Start      string         `json:"start,omitempty" doc:"Of the footage"`
+	End        string         `json:"end,omitempty"`
+	Bytes      int64          `json:"bytes,omitempty"`
+	SHA256     string         `json:"sha256,omitempty"`
+	State      string         `json:"state,omitempty" doc:"Of a clip: closed, torn or salvaged"`
+	Reason     string         `json:"reason,omitempty" doc:"Of a gap or a deletion"`
+	Object     string         `json:"object,omitempty" doc:"What it was done to, where that is no camera or clip"`
+	Detail     string         `json:"detail,omitempty"`
+	Said       *sentence.Said `json:"said,omitempty" doc:"The detail as a code and values"`
 }
 
 // LogRequest says which records.
@@ -66,7 +68,7 @@ func logEntry(r store.LoggedRecord) LogEntry {
 	return LogEntry{
 		Seq: r.Seq, Time: r.At, Action: r.Action, Result: r.Result, User: r.User, Name: r.Name, Role: r.Role, Addr: r.Addr, Agent: r.Agent,
 		Camera: r.Camera, CameraName: r.CameraName, Clip: r.Clip, Start: r.Start, End: r.End, Bytes: r.Bytes, SHA256: r.SHA256,
-		State: r.State, Reason: r.Reason, Object: r.Object, Detail: r.Detail,
+		State: r.State, Reason: r.Reason, Object: r.Object, Detail: r.Detail, Said: sentence.Of(r.Detail),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"cardea/nvr"
 	"cardea/store"
 	"cardea/web/caller"
+	"cardea/web/sentence"
 )
 
 // Check is one thing about the set-up that makes a home safer or less so. It holds facts; the words are the page's.
@@ -51,6 +52,7 @@ type CameraCondition struct {
 	Phase      string         `json:"phase"`
 	Since      time.Time      `json:"since"`
 	Detail     string         `json:"detail"`
+	Said       *sentence.Said `json:"said,omitempty" doc:"The detail as a code and values"`
 	Recording  RecordingState `json:"recording"`
 	FPS        float64        `json:"fps"`
 	Bitrate    float64        `json:"bitrate" doc:"Bits per second"`
@@ -103,7 +105,7 @@ func (a *API) CameraConditions(ctx context.Context, _ *None) (*Body[[]CameraCond
 		bars = bars[:min(len(bars), int(uptimeSpan/uptimeStep))] // the clock went on since
 		line := c.Connection
 		shown = append(shown, CameraCondition{
-			Camera: c.Camera.ID.String(), Name: c.Camera.Name, Phase: line.Phase, Since: line.Since.UTC(), Detail: line.Detail,
+			Camera: c.Camera.ID.String(), Name: c.Camera.Name, Phase: line.Phase, Since: line.Since.UTC(), Detail: line.Detail, Said: sentence.Of(line.Detail),
 			Recording: RecordingState{c.Recording.Active, c.Recording.Reason}, FPS: line.FPS, Bitrate: line.Bitrate, Width: line.Width, Height: line.Height,
 			Codecs: words(line.Codecs), Lost: line.Lost, Dropped: line.Dropped, Reconnects: line.Reconnects,
 			Bars: list(bars, func(b nvr.UptimeBar) UptimeBar {

@@ -18,6 +18,7 @@ import (
 	"cardea/nvr/live"
 	"cardea/store"
 	"cardea/web/caller"
+	"cardea/web/sentence"
 )
 
 const (
@@ -63,6 +64,8 @@ type notice struct {
 	Wall   string `json:"wall,omitempty"`
 	Phase  string `json:"phase,omitempty"`
 	Detail string `json:"detail,omitempty"`
+	// Said is Detail as a code and values; tell adds it.
+	Said *sentence.Said `json:"said,omitempty"`
 	// Quality of an init segment: main or sub.
 	Quality string `json:"quality,omitempty"`
 	// Age of the newest picture in seconds, where that is no longer now.
@@ -319,6 +322,7 @@ func (s *socket) watchSession(ctx context.Context) error {
 }
 
 func (s *socket) tell(n notice) error {
+	n.Said = sentence.Of(n.Detail)
 	b, err := json.Marshal(n)
 	if err != nil {
 		return err

@@ -3,7 +3,8 @@
  * is shown to the person. Nothing is thrown. Paths, parameters, bodies and answers are those of the box's OpenAPI
  * document, from which schema.ts is made.
  */
-import { m } from '../i18n/m';
+import { language, lookUp, m } from '../i18n/m';
+import { inWords } from '../i18n/said';
 import { patient } from './patient';
 import type { paths } from './schema';
 
@@ -12,7 +13,11 @@ export interface Problem {
   type?: string;
   title: string;
   status: number;
+  /** What is wrong and what to do, in the language of the person. */
   detail: string;
+  /** Which sentence of the box the detail is, and the values in it. */
+  code?: string;
+  params?: Record<string, unknown>;
   /** Seconds until another try makes sense, from Retry-After. */
   retryAfter?: number;
   /** The key that a camera showed and that a person has to confirm: SHA-256 of its SPKI in hex. */
@@ -101,6 +106,12 @@ async function call<T>(method: Method, template: string, options: Loose = {}, ag
   }
 }
 
+/** A problem of the box in the language of the person, as far as it has the words. */
+export function inLanguage(problem: Problem): Problem {
+  if (language === 'en') return problem;
+  return { ...problem, title: lookUp<string>(m.common.titles, problem.type ?? '') ?? m.common.wrong, detail: inWords(problem.detail, problem) };
+}
+
 function problemOf(response: Response, text: string): Problem {
   const problem: Problem = {
     title: m.common.wrong,
@@ -110,6 +121,8 @@ function problemOf(response: Response, text: string): Problem {
   try {
     const body = JSON.parse(text) as Partial<Problem> & { errors?: { message?: string; location?: string }[] };
     if (body.type) problem.type = body.type;
+    if (body.code) problem.code = body.code;
+    if (body.params) problem.params = body.params;
     if (body.title) problem.title = body.title;
     if (body.detail) problem.detail = body.detail;
     else if (body.title) problem.detail = body.title;
@@ -117,6 +130,7 @@ function problemOf(response: Response, text: string): Problem {
     if (print && /^[0-9a-f]{64}$/.test(print)) problem.fingerprint = print;
     const more = body.errors?.map((e) => e.message).filter(Boolean).join('; ');
     if (more && !problem.detail.includes(more)) problem.detail += ` (${more})`;
+    Object.assign(problem, inLanguage(problem));
   } catch {
     // Not a problem document: a proxy's own page, for instance.
   }

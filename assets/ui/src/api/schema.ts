@@ -2012,6 +2012,8 @@ export interface components {
         Alarm: {
             code: string;
             detail: string;
+            /** @description The detail as a code and values */
+            said?: components["schemas"]["Said"];
             /** Format: date-time */
             since: string;
         };
@@ -2143,6 +2145,8 @@ export interface components {
              */
             retention_days: number | null;
             skipped: string[];
+            /** @description Why, of each of skipped; the code is empty where it has none */
+            skipped_said: components["schemas"]["Said"][];
             state: components["schemas"]["CameraState"];
             /** @description The smaller stream; null where there is none */
             sub: components["schemas"]["SubStream"];
@@ -2192,6 +2196,8 @@ export interface components {
              */
             reconnects: number;
             recording: components["schemas"]["RecordingState"];
+            /** @description The detail as a code and values */
+            said?: components["schemas"]["Said"];
             /** Format: date-time */
             since: string;
             /** Format: int64 */
@@ -2223,12 +2229,16 @@ export interface components {
             phase: string;
             /** Format: int64 */
             reconnects: number;
+            /** @description The detail as a code and values */
+            said?: components["schemas"]["Said"];
             /** Format: date-time */
             since: string;
         };
         CameraState: {
             detail: string;
             phase: string;
+            /** @description The detail as a code and values */
+            said?: components["schemas"]["Said"];
             /** Format: date-time */
             since: string;
         };
@@ -2276,6 +2286,8 @@ export interface components {
             pair: string | null;
             /** @description The agent says that an NVR has it already */
             paired: boolean;
+            /** @description The doubt as a code and values */
+            said?: components["schemas"]["Said"];
             /**
              * @description The best that can be reached with it; it has none yet
              * @enum {string}
@@ -2567,6 +2579,8 @@ export interface components {
             value?: unknown;
         };
         ErrorModel: {
+            /** @description Which sentence the detail is; stable. Left out where it has none */
+            code?: string;
             /**
              * @description A human-readable explanation specific to this occurrence of the problem.
              * @example Property foo is required but is missing.
@@ -2580,6 +2594,10 @@ export interface components {
              * @example https://example.com/error-log/abc123
              */
             instance?: string;
+            /** @description The values in the detail by name: text, or an object with code and params for a sentence in the sentence */
+            params?: {
+                [key: string]: unknown;
+            };
             /**
              * Format: int64
              * @description HTTP status code
@@ -2618,6 +2636,8 @@ export interface components {
             note?: components["schemas"]["Note"];
             /** @description Left out while nobody has marked it as seen */
             reviewed?: components["schemas"]["Review"];
+            /** @description The detail in data as a code and values */
+            said?: components["schemas"]["Said"];
             source: string;
             /** Format: date-time */
             start: string;
@@ -2665,6 +2685,8 @@ export interface components {
              */
             end: string | null;
             reason: string;
+            /** @description The detail as a code and values */
+            said?: components["schemas"]["Said"];
             /** Format: date-time */
             start: string;
         };
@@ -2806,6 +2828,8 @@ export interface components {
             detail: string;
             /** @description SHA-256, in hex, of the key that it showed in place of the pinned one */
             presented?: string;
+            /** @description The detail as a code and values */
+            said?: components["schemas"]["Said"];
             /** Format: date-time */
             since: string;
         };
@@ -2891,6 +2915,8 @@ export interface components {
             result?: "ok" | "refused";
             /** @description owner, member, viewer, or console for a command on the machine */
             role?: string;
+            /** @description The detail as a code and values */
+            said?: components["schemas"]["Said"];
             /**
              * Format: int64
              * @description Its place in the log
@@ -3247,6 +3273,8 @@ export interface components {
         Probe: {
             /** @description At an ONVIF address: what the camera says it has, and which stream is taken */
             chosen?: string;
+            /** @description Chosen as a code and values */
+            chosen_said?: components["schemas"]["Said"];
             /** @description SHA-256 of the presented SPKI in hex */
             fingerprint?: string;
             mime: string;
@@ -3255,6 +3283,8 @@ export interface components {
             /** @description Base64 of a fragmented MP4 with one key frame */
             picture: string;
             skipped: string[];
+            /** @description Why, of each of skipped; the code is empty where it has none */
+            skipped_said: components["schemas"]["Said"][];
             /** @description Of a look at an ONVIF service: the smaller stream that the camera names */
             sub?: string;
             tracks: components["schemas"]["Track"][];
@@ -3282,6 +3312,8 @@ export interface components {
             clip?: string;
             detail?: string;
             reason?: string;
+            /** @description The detail as a code and values */
+            said?: components["schemas"]["Said"];
         };
         RecordingState: {
             active: boolean;
@@ -3326,6 +3358,14 @@ export interface components {
             /** @description Who could open the old key and cannot open the new one */
             left_out: components["schemas"]["Named"][];
             vault: components["schemas"]["Vault"];
+        };
+        Said: {
+            /** @description Which sentence it is; stable */
+            code: string;
+            /** @description The values in it by name: text, or an object like this one for a sentence in the sentence */
+            params?: {
+                [key: string]: unknown;
+            };
         };
         ScanRequestBody: {
             /** @description Private IPv4 network that the NVR is on, at most a /22, such as 192.168.1.0/24; all of them without it */
@@ -3539,6 +3579,8 @@ export interface components {
             height: number;
             /** @description As that of a camera; off while nobody wants it */
             phase: string;
+            /** @description The detail as a code and values */
+            said?: components["schemas"]["Said"];
             /** @description Never with user or password */
             url: string;
             /** Format: int64 */
@@ -3557,6 +3599,8 @@ export interface components {
             detail: string;
             /** @description SHA-256 of the collector's public key in hex, in place of an authority */
             pin: string;
+            /** @description The detail as a code and values */
+            said?: components["schemas"]["Said"];
             /** Format: date-time */
             since: string;
             /** @enum {string} */

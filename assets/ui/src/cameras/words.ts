@@ -2,6 +2,7 @@
 import type { Camera } from '../api/types';
 import { moment } from '../controls/format';
 import { lookUp, m } from '../i18n/m';
+import { inWords, type Said } from '../i18n/said';
 
 /** Why nothing was recorded. */
 export function reasonText(reason: string): string {
@@ -35,7 +36,7 @@ export function doubtOf(camera: Camera): { title: string; detail: string } | und
     const title = i.cause === 'identity' ? m.cameras.doubt.identity(moment(i.since)) : m.cameras.doubt.unlike(moment(i.since));
     // The two keys stand where they are compared.
     if (i.presented) return { title, detail: m.cameras.doubt.key };
-    return { title, detail: i.detail.replace(/^The camera's identity is in doubt\. /, '') };
+    return { title, detail: inWords(i.detail.replace(/^The camera's identity is in doubt\. /, ''), i.said) };
   }
   if (camera.pairing?.revoked) return { title: m.cameras.doubt.revoked(moment(camera.state.since)), detail: m.cameras.doubt.revokedDetail };
   return undefined;
@@ -46,4 +47,12 @@ export function trustLine(camera: Camera): { text: string; better?: string } {
   const { trust } = camera;
   if (trust === 'paired' || !camera.onvif) return { text: m.cameras.trust[trust] };
   return { text: m.cameras.trust[`${trust}Enrol`], better: m.cameras.trust.enrol };
+}
+
+/** The tracks that are left alone, each with the reason. */
+export function skippedText(of: { skipped?: string[]; skipped_said?: Said[] }): string[] {
+  return (of.skipped ?? []).map((text, i) => {
+    const [track = '', why] = text.split(/: (.*)/, 2);
+    return why === undefined ? text : `${track}: ${inWords(why, of.skipped_said?.[i])}`;
+  });
 }

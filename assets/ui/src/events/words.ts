@@ -3,6 +3,7 @@ import type { Event } from '../api/types';
 import { duration } from '../controls/format';
 import type { IconName } from '../controls/icons';
 import { lookUp, m } from '../i18n/m';
+import { inWords } from '../i18n/said';
 
 export type Group = 'motion' | 'doorbell' | 'away' | 'identity' | 'manual' | 'storage' | 'system';
 export type Tone = 'plain' | 'good' | 'warn' | 'danger';
@@ -95,13 +96,13 @@ export function sentence(event: Event, camera: string): string {
 
 const codeOf = (event: Event) => event.labels.map((label) => lookUp(m.events.codes, label)).find(Boolean);
 
-/** What else there is to say; undefined for nothing. The box's own words are English. */
-export function explanation(event: Event): { text: string; english: boolean } | undefined {
+/** What else there is to say; undefined for nothing. */
+export function explanation(event: Event): string | undefined {
   const known = event.kind === 'camera.offline' ? m.events.reasons : event.kind === 'camera.anomaly' || event.kind === 'camera.identity' ? m.events.rules : {};
   const text = event.labels.map((label) => lookUp<string>(known, label)).find(Boolean);
-  if (text) return { text, english: false };
+  if (text) return text;
   const detail = event.data?.['detail'];
-  return typeof detail === 'string' && detail ? { text: detail, english: true } : undefined;
+  return typeof detail === 'string' && detail ? inWords(detail, event.said) : undefined;
 }
 
 /** How long it lasted, where that is not in the sentence: "12 s"; or that it goes on. */

@@ -1,5 +1,6 @@
 /** One WebSocket for all live pictures. It comes back by itself and subscribes again to what is still wanted. */
 import type { Phase } from '../api/types';
+import { inWords, type Said } from '../i18n/said';
 
 /** What is asked for. */
 export interface Subscription {
@@ -33,8 +34,8 @@ export interface Sink {
 
 type Message =
   | { type: 'init'; id: number; mime: string; quality?: 'main' | 'sub'; age?: number }
-  | { type: 'state'; id: number; phase: Phase; detail?: string; age?: number; dropped?: number }
-  | { type: 'error'; id: number; detail: string };
+  | { type: 'state'; id: number; phase: Phase; detail?: string; said?: Said; age?: number; dropped?: number }
+  | { type: 'error'; id: number; detail: string; said?: Said };
 
 const kinds = ['init', 'key', 'part'] as const;
 /** id (4), kind (1), wall clock in µs (8). */
@@ -101,8 +102,8 @@ export class LiveSocket {
     const message = JSON.parse(text) as Message;
     const sink = this.wanted.get(message.id)?.sink;
     if (message.type === 'init') sink?.init(message.mime, message.quality ?? 'main', message.age ?? 0);
-    else if (message.type === 'state') sink?.state({ phase: message.phase, detail: message.detail ?? '', age: message.age ?? 0, dropped: message.dropped ?? 0 });
-    else if (message.type === 'error') sink?.error(message.detail);
+    else if (message.type === 'state') sink?.state({ phase: message.phase, detail: inWords(message.detail ?? '', message.said), age: message.age ?? 0, dropped: message.dropped ?? 0 });
+    else if (message.type === 'error') sink?.error(inWords(message.detail, message.said));
   }
 
   private binary(data: ArrayBuffer): void {

@@ -2,6 +2,7 @@
 import type { CameraLane } from '../api/types';
 import { reasonText } from '../cameras/words';
 import { lookUp, m } from '../i18n/m';
+import { inWords } from '../i18n/said';
 import type { Range } from './day';
 
 export interface Span extends Range {
@@ -59,7 +60,7 @@ export function readLane(lane: CameraLane, now: number): Lane {
       kind: 'gap',
       from: ms(g.start),
       to: until(g.end),
-      why: g.detail ? `${reasonText(g.reason)}: ${g.detail}` : reasonText(g.reason),
+      why: g.detail ? `${reasonText(g.reason)}: ${inWords(g.detail, g.said)}` : reasonText(g.reason),
       still: !g.end,
     })),
     events: lane.events.map((e) => ({

@@ -1,6 +1,6 @@
 /** The page's side of the key worker: asks, and knows which vaults are open. It never sees an identity but for the kit. */
 import workerUrl from './worker.ts?worker&url';
-import { get, post, put, remove, type Problem } from '../api/client';
+import { get, inLanguage, post, put, remove, type Problem } from '../api/client';
 import type { Grant, Passkey, Vault } from '../api/types';
 import { m } from '../i18n/m';
 import { device } from '../people/words';
@@ -33,7 +33,7 @@ function explain(failure: Failure): string {
 
 /** The worker has no words of its own: it was not reached, or the box gave only a number. */
 function problemOf(problem: Problem): Problem {
-  if (problem.detail) return problem;
+  if (problem.detail) return inLanguage(problem);
   if (problem.status === 0) return { ...problem, ...m.common.noConnection };
   return { ...problem, title: m.common.wrong, detail: m.common.status(problem.status) };
 }

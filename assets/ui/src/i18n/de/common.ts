@@ -42,4 +42,10 @@ export default {
   noConnection: { title: 'Keine Verbindung', detail: 'Die Cardea-Box ist nicht erreichbar. Ist sie an, und bist du in ihrem Netz?' },
   wrong: 'Etwas ist schiefgegangen',
   status: (code: number) => `Die Cardea-Box hat mit Status ${code} geantwortet. Ihr Protokoll sagt mehr.`,
+  titles: {
+    'camera-unusable': 'Die Kamera kann nicht benutzt werden',
+    'camera-key': 'Der Schlüssel der Kamera muss bestätigt werden',
+    'approval-required': 'Ein zweiter Eigentümer muss zustimmen',
+    'step-up-required': 'Bestätige, dass du es bist',
+  },
 } satisfies typeof en;

@@ -41,4 +41,11 @@ export default {
   noConnection: { title: 'No connection', detail: 'The box cannot be reached. Is it on, and are you on its network?' },
   wrong: 'Something went wrong',
   status: (code: number) => `The box answered with status ${code}. Its log says more.`,
+  /** Titles of problems of the box by their type. */
+  titles: {
+    'camera-unusable': 'The camera cannot be used',
+    'camera-key': 'The camera’s key has to be confirmed',
+    'approval-required': 'A second owner has to approve',
+    'step-up-required': 'Confirm that it is you',
+  },
 };

@@ -42,4 +42,10 @@ export default {
   noConnection: { title: 'Sin conexión', detail: 'No se puede llegar a la caja. ¿Está encendida y estás en su red?' },
   wrong: 'Algo salió mal',
   status: (code: number) => `La caja respondió con el estado ${code}. Su registro dice más.`,
+  titles: {
+    'camera-unusable': 'La cámara no se puede usar',
+    'camera-key': 'Hay que confirmar la clave de la cámara',
+    'approval-required': 'Debe aprobarlo un segundo propietario',
+    'step-up-required': 'Confirma que eres tú',
+  },
 } satisfies typeof en;

@@ -9,6 +9,7 @@ import live from './live';
 import log from './log';
 import people from './people';
 import safety from './safety';
+import said from './said';
 import settings from './settings';
 import share from './share';
 import signin from './signin';
@@ -17,4 +18,4 @@ import timeline from './timeline';
 import vault from './vault';
 import vaults from './vaults';
 
-export const messages: Messages = { common, cameras, claim, events, exports, health, live, log, people, safety, settings, share, signin, storage, timeline, vault, vaults };
+export const messages: Messages = { common, cameras, claim, events, exports, health, live, log, people, safety, said, settings, share, signin, storage, timeline, vault, vaults };

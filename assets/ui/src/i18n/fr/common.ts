@@ -42,4 +42,10 @@ export default {
   noConnection: { title: 'Pas de connexion', detail: 'Le boîtier est injoignable. Est-il allumé, et êtes-vous sur son réseau ?' },
   wrong: 'Une erreur s’est produite',
   status: (code: number) => `Le boîtier a répondu avec le code ${code}. Son journal en dit plus.`,
+  titles: {
+    'camera-unusable': 'La caméra ne peut pas être utilisée',
+    'camera-key': 'La clé de la caméra doit être confirmée',
+    'approval-required': 'Un second propriétaire doit approuver',
+    'step-up-required': 'Confirmez que c’est vous',
+  },
 } satisfies typeof en;
