@@ -192,6 +192,25 @@ func TestReadOnlyDisk(t *testing.T) {
 	}
 }
 
+// TestCopy: of a data directory that was copied its own clips are checked, not those of the original.
+func TestCopy(t *testing.T) {
+	h := furnish(t)
+	ok(t, h.db.Close())
+	twin := filepath.Join(t.TempDir(), "twin")
+	ok(t, os.CopyFS(twin, os.DirFS(h.dir)))
+	clip := filepath.Join(twin, "clips", h.closed.Path())
+	data, err := os.ReadFile(clip)
+	ok(t, err)
+	data[len(data)/2] ^= 1
+	ok(t, os.WriteFile(clip, data, 0o600))
+	if faults := run(t, check.Config{Dir: twin}); len(faults) != 1 || !strings.Contains(faults[0].Where, filepath.Base(clip)) {
+		t.Errorf("a changed clip of the copy: %v", faults)
+	}
+	if faults := run(t, check.Config{Dir: h.dir}); len(faults) != 0 {
+		t.Errorf("the original: %v", faults)
+	}
+}
+
 func TestFaults(t *testing.T) {
 	other := "01JNXZ3V5H8Q2W4E6R8T0Y1M3A"
 	for _, test := range []struct {

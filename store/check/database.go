@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"time"
@@ -81,15 +82,19 @@ func damage(err error) bool {
 
 // openClips checks I15 and opens the clips directory.
 func (c *checker) openClips(ctx context.Context) error {
-	dir := c.config.Clips
+	dir, own := c.config.Clips, filepath.Join(c.config.Dir, clipsName)
 	var err error
 	if dir == "" {
-		if dir, err = c.setting(ctx, settingClips); err != nil {
+		// Clips in the data directory come first: they may have been moved or copied together with it, and where they were is not to
+		// be checked in their place.
+		if _, err := os.Stat(filepath.Join(own, disk.Marker)); err == nil {
+			dir = own
+		} else if dir, err = c.setting(ctx, settingClips); err != nil {
 			return err
 		}
 	}
 	if dir == "" {
-		dir = filepath.Join(c.config.Dir, clipsName)
+		dir = own
 	}
 	text, err := c.setting(ctx, settingID)
 	if err != nil {
