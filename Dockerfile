@@ -1,7 +1,8 @@
 # The image holds one static binary and the public certificate authorities, nothing else: no shell, no package manager.
 #
-#   docker run -d --name cardea --network host --read-only --cap-drop ALL --security-opt no-new-privileges \
-#     -v cardea:/data ghcr.io/OWNER/cardea
+#   make image
+#   docker run -d --name cardea --network host --read-only --cap-drop ALL --security-opt no-new-privileges --stop-timeout 30 \
+#     -v cardea:/data cardea
 #
 # --network host lets cameras be found by multicast; with a bridge network add cameras by address and publish 8443, TCP and UDP.
 FROM node:20-bookworm-slim AS ui

@@ -87,7 +87,7 @@ lint: build-packages ui ## gofmt, vet, staticcheck, eslint, svelte-check
 image: ## the container image, built from source
 	@engine=$$(command -v docker || command -v podman || command -v buildah || true); \
 	test -n "$$engine" || { echo "make image needs docker, podman or buildah"; exit 1; }; \
-	$$engine build --build-arg VERSION=$(VERSION) -t cardea:$(VERSION) .
+	$$engine build --build-arg VERSION=$(VERSION) -t cardea:$(VERSION) -t cardea .
 
 clean: ## what a build leaves behind
 	rm -rf bin build assets/ui/node_modules test/ui/node_modules

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"cardea/nvr/backup"
+	"cardea/store"
 	"cardea/store/check"
+	"cardea/store/disk"
 	"cardea/web/api"
 	"cardea/web/console"
 )
@@ -91,6 +94,7 @@ func (backupNow) Run(e *env) error {
 type restoreCommand struct {
 	File     string `arg:"" help:"The sealed backup."`
 	Identity string `help:"File with the vault's identity, the AGE-SECRET-KEY line of the recovery kit." required:"" placeholder:"FILE"`
+	Lost     bool   `help:"The recordings are lost as well: begin an empty directory of clips, DATA/clips." name:"clips-lost"`
 }
 
 func (c *restoreCommand) Run(e *env) error {
@@ -98,9 +102,22 @@ func (c *restoreCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	if _, err := backup.Restore(e.ctx, identity, c.File, e.dir()); err != nil {
+	made, err := backup.Restore(e.ctx, identity, c.File, e.dir())
+	if err != nil {
 		return err
 	}
-	fmt.Fprintf(e.stderr, "%s is restored. Start the NVR on it; clips that are still on their disk are found again.\n", e.dir())
+	if !c.Lost {
+		fmt.Fprintf(e.stderr, "%s is restored. The clips were in %s: start the NVR with --clips where they are now, or move them into %s, "+
+			"with the file %s.\n", e.dir(), made.Clips, filepath.Join(e.dir(), store.ClipsDir), disk.Marker)
+		return nil
+	}
+	clips := filepath.Join(e.dir(), store.ClipsDir)
+	if err := os.Mkdir(clips, 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(clips, disk.Marker), []byte(made.Store+"\n"), 0o600); err != nil {
+		return err
+	}
+	fmt.Fprintf(e.stderr, "%s is restored, without recordings: those that the index knows are missing. Start the NVR on it.\n", e.dir())
 	return nil
 }

@@ -461,6 +461,18 @@ func TestAfterTheWorst(t *testing.T) {
 	if len(users) != 1 || users[0].Name != "Anna" || users[0].Role != "owner" {
 		t.Errorf("users after restore: %+v", users)
 	}
+	// The same with nothing but the backup left.
+	away := p.file("backup.tar.age", "")
+	noError(t, os.Rename(filepath.Join(p.dir, strings.TrimSpace(backup)), away))
+	noError(t, os.RemoveAll(p.dir))
+	bare := newProgram(t)
+	bare.must(nil, "restore", away, "--identity", identity, "--clips-lost")
+	bare.serve("serve", "Certificate:")
+	bare.must(&users, "users", "list", "--json")
+	if len(users) != 1 {
+		t.Errorf("users without recordings: %+v", users)
+	}
+	bare.stop()
 }
 
 // TestPasswordsLeaveTheProcessList: a password in an argument is blotted out at once.
