@@ -90,6 +90,33 @@ func (n *session) wait(ctx context.Context) error {
 	return ErrUnreachable
 }
 
+// until gives a context that ends with ctx and with the browser. stop MUST be called.
+func (n *session) until(ctx context.Context) (watched context.Context, stop func()) {
+	watched, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-n.gone:
+			cancel()
+		case <-watched.Done():
+		}
+	})
+	return watched, func() {
+		cancel()
+		watch.Wait()
+	}
+}
+
+// left reports whether the browser has gone.
+func (n *session) left() bool {
+	select {
+	case <-n.gone:
+		return true
+	default:
+		return false
+	}
+}
+
 // end closes the connection and waits for what belongs to it.
 func (n *session) end() { _ = n.pc.GracefulClose() }
 

@@ -61,21 +61,16 @@ func (t *Talk) Run(ctx context.Context, say func(payload []byte) error) error {
 	if err := t.wait(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() { // ends with cancel
-		select {
-		case <-t.gone:
-		case <-ctx.Done():
-		}
-		t.end() // a read waits in the library
-	}()
+	watched, stop := t.until(ctx)
+	defer stop()
+	defer context.AfterFunc(watched, t.end)() // a read waits in the library
 	var track *pion.TrackRemote
 	select {
 	case track = <-t.tracks:
-	case <-t.gone:
-		return ErrGone
-	case <-ctx.Done():
+	case <-watched.Done():
+		if t.left() {
+			return ErrGone
+		}
 		return ctx.Err()
 	}
 	for {
@@ -83,7 +78,7 @@ func (t *Talk) Run(ctx context.Context, say func(payload []byte) error) error {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case isClosed(t.gone):
+		case t.left():
 			return ErrGone
 		case err != nil:
 			return fmt.Errorf("hear the browser: %w", err)

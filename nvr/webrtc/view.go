@@ -170,15 +170,8 @@ func (v *View) Run(ctx context.Context) error {
 	if err := v.wait(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() { // ends with cancel
-		select {
-		case <-v.gone:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
+	ctx, stop := v.until(ctx)
+	defer stop()
 	for _, t := range []*track{v.video, v.audio} {
 		if t != nil {
 			go drain(t.sender) // ends with the connection; lets what the browser asks for again be sent
@@ -195,19 +188,10 @@ func (v *View) Run(ctx context.Context) error {
 		switch {
 		case err == nil:
 			continue
-		case ctx.Err() != nil && isClosed(v.gone):
+		case ctx.Err() != nil && v.left():
 			return ErrGone
 		}
 		return err
-	}
-}
-
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
 	}
 }
 
