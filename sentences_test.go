@@ -143,7 +143,7 @@ func TestSentences(t *testing.T) {
 // closedPort is an address of the loopback where nobody listens.
 func closedPort(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := net.Listen("tcp", "127.0.0.2:0") // no other test takes it there
 	noError(t, err)
 	defer ln.Close()
 	return ln.Addr().String()

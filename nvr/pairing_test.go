@@ -30,7 +30,7 @@ type pairedAgent struct {
 func startAgent(t *testing.T, dir, addr string) *pairedAgent {
 	t.Helper()
 	if addr == "" {
-		addr = "127.0.0.1:0"
+		addr = "127.0.0.2:0" // where nobody takes the port while the agent is stopped
 	}
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {

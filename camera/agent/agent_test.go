@@ -131,7 +131,7 @@ func (w *watcher) listen(t *testing.T, media *description.Media) {
 // pictures waits for at least n access units and returns their numbers.
 func (w *watcher) pictures(t *testing.T, n int) []uint64 {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		w.mu.Lock()
 		var numbers []uint64
@@ -149,7 +149,7 @@ func (w *watcher) pictures(t *testing.T, n int) []uint64 {
 		select {
 		case <-w.changed:
 		case <-deadline:
-			t.Fatalf("%d pictures in 30 s, want %d", len(numbers), n)
+			t.Fatalf("%d pictures in a minute, want %d", len(numbers), n)
 		}
 	}
 }

@@ -142,7 +142,7 @@ func TestFileIsServed(t *testing.T) {
 	}
 	a := serve(t, Config{Streams: []Stream{{"film", f}}})
 	w := watch(t, a.URL("film"), gortsplib.TransportTCP, nil)
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		w.mu.Lock()
 		video, audio := len(w.video), w.audio
@@ -153,7 +153,7 @@ func TestFileIsServed(t *testing.T) {
 		select {
 		case <-w.changed:
 		case <-deadline:
-			t.Fatalf("%d pictures and %d packets of sound in 30 s", video, audio)
+			t.Fatalf("%d pictures and %d packets of sound in a minute", video, audio)
 		}
 	}
 }

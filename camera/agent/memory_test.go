@@ -54,7 +54,7 @@ func fetch(t *testing.T, a *Agent, r rtsp.Replay, sink func(*frame.Frame)) error
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	return rtsp.Run(ctx, rtsp.Config{URL: u, Replay: &r}, sink)
 }
@@ -81,7 +81,7 @@ func watchLive(t *testing.T, a *Agent) *gathered {
 
 func waitPictures(t *testing.T, live *gathered, n int) ([]uint64, []int64) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if numbers, stamps := live.pictures(); len(numbers) >= n {
 			return numbers, stamps
 		}

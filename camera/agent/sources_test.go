@@ -199,7 +199,7 @@ func TestBridge(t *testing.T) {
 		t.Cleanup(stop)
 		return a, stop
 	}
-	a, stop := old("")
+	a, stop := old("127.0.0.2:0") // where nobody takes the port while nothing listens
 	address := a.Addr().String()
 	src, err := Connect(t.Context(), "rtsp://me:secret@"+address+"/old", nil, nil)
 	if err != nil {
@@ -228,7 +228,7 @@ func TestBridge(t *testing.T) {
 				last[f.Track] = f.DTS
 			case err := <-done:
 				t.Fatalf("the bridge ended: %v", err)
-			case <-time.After(30 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatal("nothing comes")
 			}
 		}
@@ -271,7 +271,7 @@ func TestBridgeChange(t *testing.T) {
 		t.Cleanup(stop)
 		return a.Addr().String(), stop
 	}
-	address, stop := old("", small(t, "Old"))
+	address, stop := old("127.0.0.2:0", small(t, "Old")) // where nobody takes the port while nothing listens
 	src, err := Connect(t.Context(), "rtsp://"+address+"/old", nil, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -301,7 +301,7 @@ func TestBridgeChange(t *testing.T) {
 	}()
 	eventually := func(what string, codec frame.Codec) {
 		t.Helper()
-		for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 			mu.Lock()
 			life := seen[codec]
 			mu.Unlock()

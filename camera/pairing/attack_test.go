@@ -598,7 +598,7 @@ func shown(t *testing.T, out io.Reader) (address, code string) {
 
 func waitUntil(t *testing.T, f func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !f(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !f(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it never happened")
 		}

@@ -96,7 +96,7 @@ func startCamera(t *testing.T, dir string, clock *clock) *camera {
 // code waits for one that is not the one given.
 func (c *camera) code(t *testing.T, not string) pairing.Code {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		c.mu.Lock()
 		code := c.now
 		c.mu.Unlock()

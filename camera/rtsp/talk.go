@@ -49,7 +49,8 @@ type Talk struct {
 
 	sequence uint16
 	ts, ssrc uint32
-	began    time.Time // of this spell of talking
+	now      func() time.Time // time.Now, whose readings are monotonic; a test's
+	began    time.Time        // of this spell of talking
 	said     time.Duration
 
 	closing sync.Once
@@ -58,7 +59,7 @@ type Talk struct {
 // OpenTalk connects, over TCP, by the same rules as a Session: the camera proves itself before anything is sent. ctx is for connecting only.
 // Its errors are sentences; ErrNoTalk where the camera takes none. The caller closes the talk.
 func OpenTalk(ctx context.Context, cfg Config) (*Talk, error) {
-	t := &Talk{}
+	t := &Talk{now: time.Now}
 	if err := t.connect(ctx, cfg, true); err != nil {
 		return nil, err
 	}
@@ -162,7 +163,7 @@ func (t *Talk) Say(payload []byte) error {
 	if len(payload) == 0 || len(payload) > maxSay {
 		return fmt.Errorf("talk: a packet of %d bytes, from 1 to %d are possible", len(payload), maxSay)
 	}
-	now := time.Now()
+	now := t.now()
 	first := t.began.IsZero() || now.Sub(t.began)-t.said > pause
 	if first {
 		if !t.began.IsZero() { // silence takes time too (RFC 3551, section 4.1)
