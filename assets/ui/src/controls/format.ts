@@ -4,7 +4,7 @@ import { locale, m } from '../i18n/m';
 const oneDigit = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 export function bytes(n: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
+  const { units } = m.common;
   let value = n;
   let unit = 0;
   while (value >= 1000 && unit < units.length - 1) {
@@ -13,6 +13,11 @@ export function bytes(n: number): string {
   }
   return `${value >= 100 || unit === 0 ? Math.round(value) : oneDigit.format(value)} ${units[unit]}`;
 }
+
+const upToOneDigit = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
+
+/** Pictures in a second. */
+export const frameRate = (n: number) => `${upToOneDigit.format(n)} fps`;
 
 export function bitrate(bitsPerSecond: number): string {
   if (bitsPerSecond >= 1e6) return `${oneDigit.format(bitsPerSecond / 1e6)} Mbit/s`;

@@ -56,10 +56,18 @@ export function chosen(): Language | undefined {
   return isLanguage(kept) ? kept : undefined;
 }
 
+let prepare: () => void = () => undefined;
+
+/** Says what is to be done before the page is loaded anew in another language. */
+export function beforeReload(act: () => void): void {
+  prepare = act;
+}
+
 /** Chooses a language, or to follow the browser, and loads the page in it. */
 export function choose(to: Language | undefined): void {
   if (to) localStorage.setItem(name, to);
   else localStorage.removeItem(name);
+  prepare();
   location.reload();
 }
 

@@ -41,3 +41,9 @@ function translated(said: Said): string | undefined {
 export function inWords(text: string, said: Said | null | undefined): string {
   return (language !== 'en' && said && translated(said)) || text;
 }
+
+/** What went wrong, for a person: our own errors carry words of the messages, those of the browser are English and have a name. */
+export function faultText(error: unknown): string {
+  if (error instanceof Error && !(error instanceof DOMException) && !/^(Type|Range|Syntax|Reference)Error$/.test(error.name)) return error.message;
+  return `${m.common.wrong} (${error instanceof Error ? error.name : String(error)})`;
+}

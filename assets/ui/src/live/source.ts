@@ -57,7 +57,7 @@ export class MediaBuffer {
           this.work();
         });
         this.buffer.addEventListener('error', () => {
-          this.current?.fail(new Error('The picture could not be decoded.'));
+          this.current?.fail(new Error(m.live.undecodable));
           this.current = undefined;
         });
         this.work();

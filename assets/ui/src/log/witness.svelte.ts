@@ -3,6 +3,8 @@
  * log afterwards would have to change this memory too.
  */
 import { get, type Problem } from '../api/client';
+import { m } from '../i18n/m';
+import { faultText } from '../i18n/said';
 import { alarms, keepAlarm, recall, remember, type Kept, type Known } from './memory';
 import { judge, type Checkpoint } from './witness';
 
@@ -34,7 +36,7 @@ class Witness {
         this.kept = await alarms();
       });
     } catch (error) {
-      this.problem = error instanceof Error ? error.message : String(error);
+      this.problem = faultText(error);
     }
   }
 
@@ -42,12 +44,12 @@ class Witness {
     // What is remembered is read first: it must be older than what the box says.
     const remembered = await recall(log);
     const answer = await get('/api/log/checkpoint', { query: { log } });
-    if (!answer.ok) throw new Unreachable(answer.problem ?? { title: 'Stopped', status: 0, detail: 'Stopped.' });
+    if (!answer.ok) throw new Unreachable(answer.problem ?? { title: m.vault.stopped, status: 0, detail: m.vault.stopped });
     const { size, root, checkpoint, vkey } = answer.value;
     const shown: Checkpoint = { size, root, checkpoint, vkey };
     const alarm = await judge(remembered, shown, async (old, to) => {
       const proof = await get('/api/log/proof', { query: { log, old, size: to } });
-      if (!proof.ok) throw new Unreachable(proof.problem ?? { title: 'Stopped', status: 0, detail: 'Stopped.' });
+      if (!proof.ok) throw new Unreachable(proof.problem ?? { title: m.vault.stopped, status: 0, detail: m.vault.stopped });
       return proof.value.hashes;
     });
     if (!alarm) {

@@ -5,6 +5,7 @@
 import { say } from '../controls/toasts.svelte';
 import { duration } from '../controls/format';
 import { m } from '../i18n/m';
+import { faultText } from '../i18n/said';
 import { MediaBuffer, playable, unplayable } from '../live/source';
 import { picturePart, readInit, readParts, videoOnly, type Track } from '../mp4/fragment';
 import type { ClipInfo } from '../vault/clip';
@@ -157,7 +158,7 @@ export class Playback {
       this.video.pause();
     } else {
       this.status = 'trouble';
-      this.message = error instanceof Error ? error.message : String(error);
+      this.message = faultText(error);
     }
   }
 

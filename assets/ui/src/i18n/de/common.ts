@@ -17,6 +17,8 @@ export default {
   copyRefused: 'Dieser Browser hat das Kopieren nicht erlaubt. Markiere den Text stattdessen.',
   show: 'Anzeigen',
   hide: 'Verbergen',
+  /** Of bytes, in steps of a thousand. */
+  units: ['B', 'kB', 'MB', 'GB', 'TB', 'PB'],
   days: (n: number) => `${n} ${plural('de', n, { one: 'Tag', other: 'Tage' })}`,
   shell: {
     skip: 'Zum Inhalt springen',

@@ -17,6 +17,7 @@ export default {
   wall: 'Alle Bilder im Vollbild',
   snapshot: (camera: string) => `Bild von ${camera} speichern`,
   saved: 'Das Bild wurde gespeichert',
+  undecodable: 'Dieses Bild ließ sich nicht dekodieren. Vielleicht hat die Kamera etwas Kaputtes gesendet; geh zur nächsten Aufnahme.',
   noPicture: 'Es gibt kein Bild zum Speichern',
   decide: 'Entscheiden',
   live: 'Live',

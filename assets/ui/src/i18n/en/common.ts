@@ -16,6 +16,8 @@ export default {
   copyRefused: 'This browser did not allow copying. Select the text instead.',
   show: 'Show',
   hide: 'Hide',
+  /** Of bytes, in steps of a thousand. */
+  units: ['B', 'kB', 'MB', 'GB', 'TB', 'PB'],
   days: (n: number) => `${n} ${plural('en', n, { one: 'day', other: 'days' })}`,
   shell: {
     skip: 'Skip to the content',

@@ -16,6 +16,7 @@ export default {
   wall: 'All pictures on the full screen',
   snapshot: (camera: string) => `Save the picture of ${camera}`,
   saved: 'The picture was saved',
+  undecodable: 'This picture could not be decoded. The camera may have sent something broken; go on to the next recording.',
   noPicture: 'There is no picture to save',
   decide: 'Decide',
   live: 'Live',

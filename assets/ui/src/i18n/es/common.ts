@@ -17,6 +17,8 @@ export default {
   copyRefused: 'Este navegador no permitió copiar. Selecciona el texto en su lugar.',
   show: 'Mostrar',
   hide: 'Ocultar',
+  /** Of bytes, in steps of a thousand. */
+  units: ['B', 'kB', 'MB', 'GB', 'TB', 'PB'],
   days: (n: number) => `${n} ${plural('es', n, { one: 'día', other: 'días' })}`,
   shell: {
     skip: 'Ir al contenido',

@@ -17,6 +17,7 @@ export default {
   wall: 'Todas las imágenes a pantalla completa',
   snapshot: (camera: string) => `Guardar la imagen de ${camera}`,
   saved: 'La imagen se ha guardado',
+  undecodable: 'Esta imagen no se pudo decodificar. Quizá la cámara envió algo dañado; pasa a la siguiente grabación.',
   noPicture: 'No hay imagen que guardar',
   decide: 'Decidir',
   live: 'En directo',

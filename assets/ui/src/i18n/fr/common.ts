@@ -17,6 +17,8 @@ export default {
   copyRefused: 'Ce navigateur n’a pas autorisé la copie. Sélectionnez plutôt le texte.',
   show: 'Afficher',
   hide: 'Masquer',
+  /** Of bytes, in steps of a thousand. */
+  units: ['o', 'ko', 'Mo', 'Go', 'To', 'Po'],
   days: (n: number) => `${n} ${plural('fr', n, { one: 'jour', other: 'jours' })}`,
   shell: {
     skip: 'Aller au contenu',

@@ -17,6 +17,7 @@ export default {
   wall: 'Toutes les images en plein écran',
   snapshot: (camera: string) => `Enregistrer l’image de ${camera}`,
   saved: 'L’image a été enregistrée',
+  undecodable: 'Cette image n’a pas pu être décodée. La caméra a peut-être envoyé des données abîmées ; passez à l’enregistrement suivant.',
   noPicture: 'Il n’y a pas d’image à enregistrer',
   decide: 'Décider',
   live: 'Direct',
