@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/valyala/fasthttp/fasthttputil"
@@ -24,20 +22,11 @@ import (
 	"cardea/web/console"
 )
 
-// The defaults of a service; the container and the demo have other data directories.
+// What an NVR is called and listens on where nobody says so.
 const (
-	defaultData = "/var/lib/cardea/nvr"
 	defaultName = "cardea.local"
 	defaultPort = "8443"
 )
-
-// dir is the data directory to work on.
-func (e *env) dir() string {
-	if e.data == "" {
-		return defaultData
-	}
-	return e.data
-}
 
 // box is an open data directory with everything that works on it, not running yet.
 type box struct {
@@ -130,58 +119,15 @@ func (b *box) web(cfg web.Config) *web.Server {
 	return web.New(cfg)
 }
 
-// hasDatabase says in a sentence why there is no NVR to work on.
-func (e *env) hasDatabase() error {
-	dir := e.dir()
-	_, err := os.Stat(filepath.Join(dir, store.FileName))
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("there is no NVR in %s; start one with `cardea serve --data %s`, or name its directory with --data", dir, dir)
-	case errors.Is(err, syscall.ENOTDIR):
-		return fmt.Errorf("%s is a file, not a directory; name the directory of the NVR with --data", dir)
-	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("this user may not look into %s; run this as the user of the NVR or as root", dir)
-	}
-	return err
-}
-
-// connect gives a client of the NVR on the data directory: of the one that runs, or else of one in this process that
-// opens the directory and serves the same routes over a pipe. close ends either. A directory without a database is
-// made only where create says so.
-func (e *env) connect(create bool) (client *console.Client, close func() error, err error) {
-	dir := e.dir()
-	for patience := time.Now().Add(10 * time.Second); ; {
-		client, err = console.Dial(e.ctx, dir)
-		if err == nil {
-			return client, func() error { client.Close(); return nil }, nil
-		}
-		if !errors.Is(err, console.ErrNotRunning) {
-			return nil, nil, err
-		}
-		if err := e.hasDatabase(); err != nil && !create {
-			return nil, nil, err
-		}
-		client, close, err = e.connectHere(dir)
-		// An NVR that starts or stops just now holds the directory and has no socket.
-		if store.ErrorCode(err) != store.Conflict || time.Now().After(patience) {
-			return client, close, err
-		}
-		select {
-		case <-e.ctx.Done():
-			return nil, nil, e.ctx.Err()
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-}
-
-func (e *env) connectHere(dir string) (*console.Client, func() error, error) {
-	quiet := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	b, err := open(e.ctx, dir, lastUsed, defaultName, quiet)
+// here serves the API of a data directory to one command over a pipe; close ends that and gives the directory back.
+func here(e *env, dir string) (*console.Client, func() error, error) {
+	quiet := slog.New(slog.NewTextHandler(e.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	b, err := open(e.Ctx, dir, lastUsed, defaultName, quiet)
 	if err != nil {
 		return nil, nil, err
 	}
 	pipe := fasthttputil.NewInmemoryListener()
-	ctx, stop := context.WithCancel(context.WithoutCancel(e.ctx))
+	ctx, stop := context.WithCancel(context.WithoutCancel(e.Ctx))
 	done := make(chan error, 1)
 	server := b.web(web.Config{
 		Names: []string{defaultName}, BaseURL: func() string { return "https://" + net.JoinHostPort(defaultName, defaultPort) }, Log: quiet,

@@ -20,6 +20,7 @@ import (
 	"cardea/camera/agent"
 	"cardea/camera/discovery"
 	"cardea/camera/pairing"
+	"cardea/web/command"
 )
 
 // defaultCamera is where a camera agent keeps what it is.
@@ -46,7 +47,7 @@ type cameraCommand struct {
 
 // Run serves a camera until SIGTERM.
 func (c *cameraCommand) Run(e *env) (err error) {
-	dir := e.data
+	dir := e.Data
 	if dir == "" {
 		dir = defaultCamera
 	}
@@ -60,11 +61,11 @@ func (c *cameraCommand) Run(e *env) (err error) {
 	}
 	remember, err := size(c.Memory)
 	if err != nil {
-		return usageError("--memory " + err.Error())
+		return command.UsageError("--memory " + err.Error())
 	}
 	pin, err := hex.DecodeString(strings.ReplaceAll(c.Fingerprint, ":", ""))
 	if err != nil || len(pin) != 0 && len(pin) != 32 {
-		return usageError("a fingerprint is 64 hexadecimal digits")
+		return command.UsageError("a fingerprint is 64 hexadecimal digits")
 	}
 	id, err := cameraName(dir)
 	if err != nil {
@@ -88,22 +89,22 @@ func (c *cameraCommand) Run(e *env) (err error) {
 		keys = &agent.TPM{Path: c.TPM}
 	}
 	camera, err := pairing.OpenCamera(pairing.CameraConfig{
-		Dir: dir, Keys: keys, Name: name, Model: "Cardea " + versionText(), Log: e.log.With("part", "pairing"),
-		OnCode:    func(code pairing.Code) { c.show(e.stdout, host, code) },
-		OnRevoked: func() { fmt.Fprintln(e.stdout, revokedCamera) },
-		OnAlert:   func(text string) { e.log.Warn(text) },
+		Dir: dir, Keys: keys, Name: name, Model: "Cardea " + versionText(), Log: e.Log.With("part", "pairing"),
+		OnCode:    func(code pairing.Code) { c.show(e.Stdout, host, code) },
+		OnRevoked: func() { fmt.Fprintln(e.Stdout, revokedCamera) },
+		OnAlert:   func(text string) { e.Log.Warn(text) },
 	}, ln)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	looking, done := context.WithTimeout(e.ctx, sourceWithin)
-	source, err := agent.Connect(looking, c.Source, pin, e.log.With("part", "source"))
+	looking, done := context.WithTimeout(e.Ctx, sourceWithin)
+	source, err := agent.Connect(looking, c.Source, pin, e.Log.With("part", "source"))
 	done()
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	serving := agent.Config{
-		Listener: camera.Media(), Memory: remember, Streams: []agent.Stream{{Path: "camera", Source: source}}, Log: e.log.With("part", "rtsp"),
+		Listener: camera.Media(), Memory: remember, Streams: []agent.Stream{{Path: "camera", Source: source}}, Log: e.Log.With("part", "rtsp"),
 	}
 	if err := serving.AddSmall(c.Source); err != nil {
 		return errors.Join(err, ln.Close())
@@ -112,22 +113,22 @@ func (c *cameraCommand) Run(e *env) (err error) {
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	fmt.Fprintf(e.stdout, "Cardea %s serves the camera %q\nAddress: %s\n", versionText(), name, host)
+	fmt.Fprintf(e.Stdout, "Cardea %s serves the camera %q\nAddress: %s\n", versionText(), name, host)
 	switch {
 	case camera.Revoked():
-		fmt.Fprintln(e.stdout, revokedCamera)
+		fmt.Fprintln(e.Stdout, revokedCamera)
 	case camera.Paired():
-		fmt.Fprintln(e.stdout, "Paired.")
+		fmt.Fprintln(e.Stdout, "Paired.")
 	}
-	g, ctx := errgroup.WithContext(e.ctx)
+	g, ctx := errgroup.WithContext(e.Ctx)
 	g.Go(func() error { return camera.Run(ctx) })
 	g.Go(func() error { return server.Run(ctx) })
 	if port := ln.Addr().(*net.TCPAddr).Port; !c.Quiet {
 		g.Go(func() error {
-			return discovery.AnnounceCamera(ctx, name, id, "Cardea", port, camera.Paired, e.log.With("part", "mdns"))
+			return discovery.AnnounceCamera(ctx, name, id, "Cardea", port, camera.Paired, e.Log.With("part", "mdns"))
 		})
 	}
-	if err := g.Wait(); err != nil && e.ctx.Err() == nil {
+	if err := g.Wait(); err != nil && e.Ctx.Err() == nil {
 		return err
 	}
 	return nil

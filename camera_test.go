@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"cardea/web/command"
 )
 
 // TestCameraProgram: the agent shows its code, pairs with the program as NVR, stays paired over a restart, and is new after a reset.
@@ -27,13 +29,13 @@ func TestCameraProgram(t *testing.T) {
 	if _, messages, status := lens.run("camera", "--listen", "127.0.0.1:0"); status != 1 || !strings.Contains(messages, "another camera agent") {
 		t.Errorf("a second agent on the directory: %d %s", status, messages)
 	}
-	var added cameraRow
+	var added command.CameraRow
 	nvr.must(&added, "cameras", "pair", address, "--code", code, "--name", "Hall", "--json")
 	if added.Trust != "paired" || added.Name != "Hall" {
 		t.Errorf("%+v", added)
 	}
 	eventually(t, "a streaming camera", func() bool {
-		var all []cameraRow
+		var all []command.CameraRow
 		nvr.must(&all, "cameras", "list", "--json")
 		return len(all) == 1 && all[0].State == "streaming"
 	})

@@ -23,7 +23,7 @@ var demoCameras = []struct{ name, path, key string }{
 
 // Run serves an NVR in ./demo-data with two virtual cameras on the loopback.
 func (c *demoCommand) Run(e *env) error {
-	dir := e.data
+	dir := e.Data
 	if dir == "" {
 		dir = "demo-data"
 	}
@@ -66,14 +66,14 @@ func openDemo(e *env, b *box) (_ runner, err error) {
 		}
 	}
 	cameras, err := agent.Open(agent.Config{
-		Streams: streams, Log: e.log.With("part", "demo"),
+		Streams: streams, Log: e.Log.With("part", "demo"),
 		OnTalk: func(string, []byte) {}, // what is said goes nowhere, but it can be said
 	})
 	if err != nil {
 		return nil, err
 	}
 	for _, d := range demoCameras {
-		if err := enterDemo(e.ctx, b, d.name, d.key, cameras.URL(d.path), cameras.URL(d.path+agent.SmallSuffix)); err != nil {
+		if err := enterDemo(e.Ctx, b, d.name, d.key, cameras.URL(d.path), cameras.URL(d.path+agent.SmallSuffix)); err != nil {
 			cameras.Close() //nolint:errcheck // the first error counts
 			return nil, fmt.Errorf("add the virtual camera %s: %w", d.name, err)
 		}

@@ -1,9 +1,9 @@
 // Command cardea is a home NVR: it records cameras into encrypted clips that open only in the owner's browser, and
 // serves the web app to watch them. The same binary is the command line that administers it.
 //
-// This package reads flags, builds the parts in order, runs them, and closes them in reverse. Every command but
-// serve, demo, verify and doctor is a client of the HTTP API (package web/console), over the admin socket of the
-// NVR that runs or in this process when none does.
+// This package reads flags, builds the parts in order, runs them, and closes them in reverse: serve, demo and camera. The commands
+// that administer an NVR are package web/command, clients of the HTTP API over the admin socket of the NVR that runs, or over a pipe
+// to one in this process when none does.
 package main
 
 import (
@@ -19,6 +19,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"cardea/web/command"
 	"cardea/web/console"
 )
 
@@ -30,39 +31,29 @@ type grammar struct {
 	Data     string `help:"Data directory (default /var/lib/cardea/nvr; camera: /var/lib/cardea/camera; demo: ./demo-data)." env:"CARDEA_DATA" placeholder:"DIR"`
 	LogLevel string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"CARDEA_LOG_LEVEL"`
 
-	Serve   serveCommand   `cmd:"" help:"Run the NVR."`
-	Demo    demoCommand    `cmd:"" help:"Run an NVR with two virtual cameras, for a first look."`
-	Claim   claimCommand   `cmd:"" help:"Print a new one-time claim URL, while the NVR has no owner."`
-	Setup   setupCommand   `cmd:"" help:"First run without a browser: make the owner and the vault; prints JSON."`
-	Camera  cameraCommand  `cmd:"" help:"Run the camera agent: pictures of this machine, or of an old camera, for a paired NVR."`
-	Cameras camerasCommand `cmd:"" help:"List, add and remove cameras."`
-	CA      caCommand      `cmd:"" name:"ca" help:"The certificate authority of paired cameras."`
-	Clips   clipsCommand   `cmd:"" help:"List, export and salvage clips."`
-	Events  eventsCommand  `cmd:"" help:"List events."`
-	Users   usersCommand   `cmd:"" help:"Accounts, tokens and rules for owners; gives back lost access."`
-	Vault   vaultCommand   `cmd:"" help:"Vaults: who can open what, new keys, opened and sealed."`
-	Backup  backupCommand  `cmd:"" help:"Sealed backups of the database and the certificate authority."`
-	Restore restoreCommand `cmd:"" help:"Bring back a sealed backup into an empty data directory."`
-	Log     logCommand     `cmd:"" help:"Who did what, and what became of footage: the tamper-evident logs."`
-	Verify  verifyCommand  `cmd:"" help:"Check index and clips against each other; one line for each fault, exit 1."`
-	Doctor  doctorCommand  `cmd:"" help:"Say in plain words what is wrong here and what to do."`
-	Health  healthCommand  `cmd:"" help:"Exit 0 when the NVR on this data directory is well; for HEALTHCHECK."`
-	Version versionCommand `cmd:"" help:"Print the version."`
-	Help    helpCommand    `cmd:"" help:"Print this list, or the help of one command."`
+	Serve   serveCommand    `cmd:"" help:"Run the NVR."`
+	Demo    demoCommand     `cmd:"" help:"Run an NVR with two virtual cameras, for a first look."`
+	Claim   command.Claim   `cmd:"" help:"Print a new one-time claim URL, while the NVR has no owner."`
+	Setup   command.Setup   `cmd:"" help:"First run without a browser: make the owner and the vault; prints JSON."`
+	Camera  cameraCommand   `cmd:"" help:"Run the camera agent: pictures of this machine, or of an old camera, for a paired NVR."`
+	Cameras command.Cameras `cmd:"" help:"List, add and remove cameras."`
+	CA      command.CA      `cmd:"" name:"ca" help:"The certificate authority of paired cameras."`
+	Clips   command.Clips   `cmd:"" help:"List, export and salvage clips."`
+	Events  command.Events  `cmd:"" help:"List events."`
+	Users   command.Users   `cmd:"" help:"Accounts, tokens and rules for owners; gives back lost access."`
+	Vault   command.Vault   `cmd:"" help:"Vaults: who can open what, new keys, opened and sealed."`
+	Backup  command.Backup  `cmd:"" help:"Sealed backups of the database and the certificate authority."`
+	Restore command.Restore `cmd:"" help:"Bring back a sealed backup into an empty data directory."`
+	Log     command.Log     `cmd:"" help:"Who did what, and what became of footage: the tamper-evident logs."`
+	Verify  command.Verify  `cmd:"" help:"Check index and clips against each other; one line for each fault, exit 1."`
+	Doctor  command.Doctor  `cmd:"" help:"Say in plain words what is wrong here and what to do."`
+	Health  command.Health  `cmd:"" help:"Exit 0 when the NVR on this data directory is well; for HEALTHCHECK."`
+	Version versionCommand  `cmd:"" help:"Print the version."`
+	Help    helpCommand     `cmd:"" help:"Print this list, or the help of one command."`
 }
 
 // env is what every command gets.
-type env struct {
-	ctx            context.Context
-	data           string // as given; empty for the default
-	stdout, stderr io.Writer
-	log            *slog.Logger
-}
-
-// usageError is a wrong argument that kong cannot know of; exit status 2.
-type usageError string
-
-func (e usageError) Error() string { return string(e) }
+type env = command.Env
 
 func main() {
 	args := hideSecrets()
@@ -99,12 +90,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		panic(err) // kong has checked the word
 	}
 	e := &env{
-		ctx: ctx, data: g.Data, stdout: stdout, stderr: stderr,
-		log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),
+		Ctx: ctx, Data: g.Data, Stdout: stdout, Stderr: stderr,
+		Log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),
 	}
+	e.Open = func(dir string) (*console.Client, func() error, error) { return here(e, dir) }
 	err = parsed.Run(e)
-	var usage usageError
-	var silent exitError
+	var usage command.UsageError
+	var silent command.ExitError
 	switch {
 	case err == nil:
 		return 0
@@ -114,28 +106,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "cardea: %v\n", usage)
 		return 2
 	}
-	fmt.Fprintf(stderr, "cardea: %s\n", plain(err))
+	fmt.Fprintf(stderr, "cardea: %s\n", command.Sentence(err))
 	return 1
-}
-
-// exitError ends the program with a status when everything was said already.
-type exitError int
-
-func (e exitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
-
-// plain is the sentence of an error for the person at the keyboard.
-func plain(err error) string {
-	var p *console.Problem
-	if errors.As(err, &p) {
-		return p.Error()
-	}
-	return err.Error()
 }
 
 type versionCommand struct{}
 
 func (versionCommand) Run(e *env) error {
-	_, err := fmt.Fprintln(e.stdout, "cardea", versionText())
+	_, err := fmt.Fprintln(e.Stdout, "cardea", versionText())
 	return err
 }
 
@@ -160,7 +138,7 @@ func (c *helpCommand) Run(parsed *kong.Context) error {
 		return err
 	}
 	if len(about.Path) <= 1 && len(c.Command) > 0 {
-		return usageError("there is no command " + c.Command[0] + "; `cardea help` lists all")
+		return command.UsageError("there is no command " + c.Command[0] + "; `cardea help` lists all")
 	}
 	return about.PrintUsage(false)
 }

@@ -31,6 +31,7 @@ import (
 	"cardea/camera/agent"
 	"cardea/camera/agent/pattern"
 	"cardea/store/vault"
+	"cardea/web/command"
 )
 
 const ownerPassword = "seven grey herons over Lund 4"
@@ -180,11 +181,11 @@ func (p *program) file(name, text string) string {
 var ready struct {
 	once  sync.Once
 	dir   string
-	setup setupResult
+	setup command.SetupResult
 }
 
 // setup gives the program a data directory with owner and vault, and returns what `cardea setup` printed.
-func (p *program) setup() setupResult {
+func (p *program) setup() command.SetupResult {
 	p.t.Helper()
 	ready.once.Do(func() {
 		dir, err := os.MkdirTemp("", "cardea-test-*")
@@ -290,7 +291,7 @@ func TestProgram(t *testing.T) {
 	const secret = "cam3ra-s3cret"
 	address := virtualCamera(t, "viewer", secret)
 	p.must(nil, "cameras", "add", "--name", "Door", address, "--user", "viewer", "--password-file", p.file("campw", secret))
-	var cameras []cameraRow
+	var cameras []command.CameraRow
 	p.must(&cameras, "cameras", "list", "--json")
 	if len(cameras) != 1 || cameras[0].Name != "Door" || cameras[0].URL != address || cameras[0].Trust != "plain" {
 		t.Fatalf("cameras %+v", cameras)
@@ -360,7 +361,7 @@ func TestDemo(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
 	p.serve("demo", "Claim:")
-	var cameras []cameraRow
+	var cameras []command.CameraRow
 	eventually(t, "two cameras streaming", func() bool {
 		p.must(&cameras, "cameras", "list", "--json")
 		return len(cameras) == 2 && cameras[0].State == "streaming" && cameras[1].State == "streaming"
@@ -404,7 +405,7 @@ func TestDemo(t *testing.T) {
 	p.stop()
 	// The cameras are the same ones at the next start.
 	p.serve("demo", "Certificate:")
-	var again []cameraRow
+	var again []command.CameraRow
 	p.must(&again, "cameras", "list", "--json")
 	if len(again) != 2 || again[0].ID != cameras[0].ID {
 		t.Errorf("cameras after a restart %+v", again)
@@ -501,35 +502,6 @@ func TestUserInfo(t *testing.T) {
 		from, to := userInfo(arg)
 		if arg[from:to] != want {
 			t.Errorf("%s: %q", arg, arg[from:to])
-		}
-	}
-}
-
-func TestWholeBoxes(t *testing.T) {
-	t.Parallel()
-	boxes := func(parts ...string) []byte {
-		var b []byte
-		for _, p := range parts {
-			b = binary.BigEndian.AppendUint32(b, uint32(4+len(p)))
-			b = append(b, p...)
-		}
-		return b
-	}
-	whole := boxes("ftypisom", "moov....", "moof", "mdat1234")
-	for name, c := range map[string]struct {
-		data []byte
-		want int
-	}{
-		"whole":        {whole, len(whole)},
-		"cut in mdat":  {append(bytes.Clone(whole), boxes("moof", "mdat1234")[:15]...), len(whole)},
-		"cut in size":  {append(bytes.Clone(whole), 0, 0), len(whole)},
-		"moof alone":   {append(bytes.Clone(whole), boxes("moof")...), len(whole)},
-		"size of zero": {append(bytes.Clone(whole), 0, 0, 0, 0, 'm', 'd', 'a', 't'), len(whole)},
-		"no part":      {boxes("ftypisom"), 0},
-	} {
-		got, err := wholeBoxes(bytes.NewReader(c.data), int64(len(c.data)))
-		if int(got) != c.want || (c.want == 0) != (err != nil) {
-			t.Errorf("%s: %d %v", name, got, err)
 		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cardea/web/command"
 )
 
 // TestSentences: what goes wrong is said in a sentence, and nothing changes.
@@ -78,7 +80,7 @@ func TestSentences(t *testing.T) {
 	if out, _, code := p.run("users", "reset-password", "Anna", "--password-file", p.file("password", ownerPassword)); code != 0 || out != "" {
 		t.Errorf("a password that was given: exit %d: %s", code, out)
 	}
-	var cameras []cameraRow
+	var cameras []command.CameraRow
 	if p.must(&cameras, "cameras", "list", "--json"); len(cameras) != 0 {
 		t.Errorf("a camera was stored: %+v", cameras)
 	}

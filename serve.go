@@ -33,7 +33,7 @@ type serveCommand struct {
 }
 
 // Run serves until SIGTERM.
-func (c *serveCommand) Run(e *env) error { return c.serve(e, e.dir(), nil, nil) }
+func (c *serveCommand) Run(e *env) error { return c.serve(e, e.Dir(), nil, nil) }
 
 // runner is a part of the program that works until its context ends.
 type runner interface {
@@ -50,19 +50,19 @@ func (c *serveCommand) serve(e *env, dir string, beside func(*box) (runner, erro
 		return err
 	}
 	defer tcp.Close()
-	b, err := open(e.ctx, dir, c.Clips, c.Name[0], e.log)
+	b, err := open(e.Ctx, dir, c.Clips, c.Name[0], e.Log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
 
-	authority, err := ca.OpenWeb(ca.Config{Dir: filepath.Join(b.dir, "keys"), Now: b.now, Log: e.log.With("part", "ca")})
+	authority, err := ca.OpenWeb(ca.Config{Dir: filepath.Join(b.dir, "keys"), Now: b.now, Log: e.Log.With("part", "ca")})
 	if err != nil {
 		return err
 	}
-	secure, err := tls.Open(e.ctx, tls.Config{
+	secure, err := tls.Open(e.Ctx, tls.Config{
 		Issuer: authority, Dir: filepath.Join(b.dir, "keys", "certmagic"), Name: c.Name[0], Names: c.names,
-		Now: b.now, Log: e.log.With("part", "tls"),
+		Now: b.now, Log: e.Log.With("part", "tls"),
 	})
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func (c *serveCommand) serve(e *env, dir string, beside func(*box) (runner, erro
 	}
 	defer socket.Close()
 
-	look := discovery.New(discovery.Config{Log: e.log.With("part", "discovery")})
+	look := discovery.New(discovery.Config{Log: e.Log.With("part", "discovery")})
 	parts := []runner{b.nvr, b.people, secure, look}
 	if !tcp.Addr().(*net.TCPAddr).IP.IsLoopback() { // else nobody could come, whatever is announced
 		parts = append(parts, presence{c.Name, portOf(tcp), e})
@@ -92,8 +92,8 @@ func (c *serveCommand) serve(e *env, dir string, beside func(*box) (runner, erro
 	if media != nil {
 		defer media.Close()
 	}
-	server := b.web(web.Config{Discovery: look, WebRTC: media, Names: c.Name, HSTS: c.HSTS, BaseURL: func() string { return at[0] }, CA: authority, Log: e.log.With("part", "web")})
-	g, ctx := errgroup.WithContext(e.ctx)
+	server := b.web(web.Config{Discovery: look, WebRTC: media, Names: c.Name, HSTS: c.HSTS, BaseURL: func() string { return at[0] }, CA: authority, Log: e.Log.With("part", "web")})
+	g, ctx := errgroup.WithContext(e.Ctx)
 	for _, part := range parts {
 		g.Go(func() error { return part.Run(ctx) })
 	}
@@ -111,10 +111,10 @@ func (c *serveCommand) serve(e *env, dir string, beside func(*box) (runner, erro
 			return nil
 		}
 	})
-	if err := g.Wait(); err != nil && e.ctx.Err() == nil {
+	if err := g.Wait(); err != nil && e.Ctx.Err() == nil {
 		return err
 	}
-	e.log.Info("stopped")
+	e.Log.Info("stopped")
 	return nil
 }
 
@@ -124,7 +124,7 @@ func listenTCP(e *env, dir, address string) (net.Listener, error) {
 	if err == nil {
 		return ln, nil
 	}
-	if client, running := console.Dial(e.ctx, dir); running == nil {
+	if client, running := console.Dial(e.Ctx, dir); running == nil {
 		client.Close()
 		return nil, fmt.Errorf("an NVR works on %s already; stop it first, or choose another directory with --data DIR", dir)
 	}
@@ -139,12 +139,12 @@ func (c *serveCommand) webRTC(e *env, tcp net.Addr) *webrtc.Server {
 	}
 	addr, err := net.ResolveUDPAddr("udp", at)
 	if err != nil {
-		e.log.Warn("there is no live video over WebRTC; name an address with --webrtc-listen", "err", err)
+		e.Log.Warn("there is no live video over WebRTC; name an address with --webrtc-listen", "err", err)
 		return nil
 	}
 	conn, err := net.ListenUDP("udp", addr)
 	if err != nil {
-		e.log.Warn("there is no live video over WebRTC; name a free port with --webrtc-listen", "err", err)
+		e.Log.Warn("there is no live video over WebRTC; name a free port with --webrtc-listen", "err", err)
 		return nil
 	}
 	return webrtc.New(conn)
@@ -158,14 +158,14 @@ func (c *serveCommand) announce(ctx context.Context, e *env, b *box, at []string
 	if err != nil && !owned {
 		return err
 	}
-	fmt.Fprintf(e.stdout, "Cardea %s records into %s\n", versionText(), b.clips.Dir())
-	fmt.Fprintf(e.stdout, "Address:     %s\n", strings.Join(at, "  "))
-	fmt.Fprintf(e.stdout, "Authority:   SHA-256 %s\n", authority.Fingerprint())
-	fmt.Fprintf(e.stdout, "Certificate: SHA-256 %s\n", secure.Fingerprint())
+	fmt.Fprintf(e.Stdout, "Cardea %s records into %s\n", versionText(), b.clips.Dir())
+	fmt.Fprintf(e.Stdout, "Address:     %s\n", strings.Join(at, "  "))
+	fmt.Fprintf(e.Stdout, "Authority:   SHA-256 %s\n", authority.Fingerprint())
+	fmt.Fprintf(e.Stdout, "Certificate: SHA-256 %s\n", secure.Fingerprint())
 	if owned {
 		return nil
 	}
-	_, err = fmt.Fprintf(e.stdout, "Claim:       %s/claim#%s (once, until %s, from this network)\n", at[0], token, expires.Local().Format(time.TimeOnly))
+	_, err = fmt.Fprintf(e.Stdout, "Claim:       %s/claim#%s (once, until %s, from this network)\n", at[0], token, expires.Local().Format(time.TimeOnly))
 	return err
 }
 

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 	"cardea/web/console"
 )
 
-type logCommand struct {
+type Log struct {
 	List       logList       `cmd:"" help:"List records of a log, oldest first. Reading them is recorded too."`
 	Checkpoint logCheckpoint `cmd:"" help:"Print the signed checkpoint of a log, to keep elsewhere for cardea verify --checkpoint."`
 	Witness    logWitness    `cmd:"" help:"Check that a log goes on from the checkpoint in FILE, and remember the newest one there. For a stick, now and then, or a cron job."`
@@ -29,7 +29,7 @@ type logList struct {
 	listing
 }
 
-func (c *logList) Run(e *env) error {
+func (c *logList) Run(e *Env) error {
 	q, err := c.query(time.Now())
 	if err != nil {
 		return err
@@ -40,7 +40,7 @@ func (c *logList) Run(e *env) error {
 		}
 		q["log"], q["user"], q["action"], q["limit"] = c.Log, c.User, c.Action, "10000"
 		var newest []api.LogEntry
-		if err := client.Get(e.ctx, "/api/log", q, &newest); err != nil {
+		if err := client.Get(e.Ctx, "/api/log", q, &newest); err != nil {
 			return err
 		}
 		rows, lines := make([]api.LogEntry, 0, len(newest)), [][]string{}
@@ -87,16 +87,16 @@ type logCheckpoint struct {
 	Output string `short:"o" help:"File to write to." placeholder:"FILE"`
 }
 
-func (c *logCheckpoint) Run(e *env) error {
+func (c *logCheckpoint) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		var now api.LogCheckpoint
-		if err := client.Get(e.ctx, "/api/log/checkpoint", console.Query{"log": c.Log}, &now); err != nil {
+		if err := client.Get(e.Ctx, "/api/log/checkpoint", console.Query{"log": c.Log}, &now); err != nil {
 			return err
 		}
 		if c.Output != "" {
 			return os.WriteFile(c.Output, []byte(now.Checkpoint), 0o644)
 		}
-		_, err := fmt.Fprint(e.stdout, now.Checkpoint)
+		_, err := fmt.Fprint(e.Stdout, now.Checkpoint)
 		return err
 	})
 }
@@ -107,11 +107,11 @@ type logWitness struct {
 }
 
 // Run trusts the key that it sees first, as everybody does who has not been told another way.
-func (c *logWitness) Run(e *env) error {
+func (c *logWitness) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		query := console.Query{"log": c.Log}
 		var now api.LogCheckpoint
-		if err := client.Get(e.ctx, "/api/log/checkpoint", query, &now); err != nil {
+		if err := client.Get(e.Ctx, "/api/log/checkpoint", query, &now); err != nil {
 			return err
 		}
 		key, err := os.ReadFile(c.File + ".vkey")
@@ -122,11 +122,11 @@ func (c *logWitness) Run(e *env) error {
 			return err
 		}
 		seen, err := tlog.Witness{File: c.File, Key: string(key)}.Remember(func() ([]byte, error) {
-			err := client.Get(e.ctx, "/api/log/checkpoint", query, &now)
+			err := client.Get(e.Ctx, "/api/log/checkpoint", query, &now)
 			return []byte(now.Checkpoint), err
 		}, func(from, to int64) ([]tlog.Hash, error) {
 			var proof api.LogProof
-			err := client.Get(e.ctx, "/api/log/proof", console.Query{"log": c.Log, "old": strconv.FormatInt(from, 10), "size": strconv.FormatInt(to, 10)}, &proof)
+			err := client.Get(e.Ctx, "/api/log/proof", console.Query{"log": c.Log, "old": strconv.FormatInt(from, 10), "size": strconv.FormatInt(to, 10)}, &proof)
 			if err != nil {
 				return nil, err
 			}
@@ -135,7 +135,7 @@ func (c *logWitness) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(e.stdout, "the %s log goes on: %d records\n", c.Log, seen.Size)
+		_, err = fmt.Fprintf(e.Stdout, "the %s log goes on: %d records\n", c.Log, seen.Size)
 		return err
 	})
 }
@@ -146,18 +146,18 @@ type logSyslog struct {
 	Pin     string `help:"SHA-256 of the collector's public key in hex, in place of an authority." placeholder:"HEX"`
 }
 
-func (c *logSyslog) Run(e *env) error {
+func (c *logSyslog) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		var now api.Syslog
 		if c.Address == "" {
-			if err := client.Get(e.ctx, "/api/log/syslog", nil, &now); err != nil {
+			if err := client.Get(e.Ctx, "/api/log/syslog", nil, &now); err != nil {
 				return err
 			}
 			if now.Address == "" {
-				_, err := fmt.Fprintln(e.stdout, "off: the logs are sent nowhere")
+				_, err := fmt.Fprintln(e.Stdout, "off: the logs are sent nowhere")
 				return err
 			}
-			_, err := fmt.Fprintln(e.stdout, strings.TrimSpace(fmt.Sprintf("%s %s, %d records behind. %s", now.State, now.Address, now.Behind, now.Detail)))
+			_, err := fmt.Fprintln(e.Stdout, strings.TrimSpace(fmt.Sprintf("%s %s, %d records behind. %s", now.State, now.Address, now.Behind, now.Detail)))
 			return err
 		}
 		settings := map[string]any{"address": c.Address, "pin": c.Pin}
@@ -171,6 +171,6 @@ func (c *logSyslog) Run(e *env) error {
 			}
 			settings["ca"] = string(ca)
 		}
-		return client.Do(e.ctx, "PUT", "/api/log/syslog", settings, &now)
+		return client.Do(e.Ctx, "PUT", "/api/log/syslog", settings, &now)
 	})
 }

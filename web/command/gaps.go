@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"cmp"
@@ -23,7 +23,7 @@ type cameraGap struct {
 }
 
 // Run lists the gaps of a span, of the last day where none is given.
-func (c *clipsGaps) Run(e *env) error {
+func (c *clipsGaps) Run(e *Env) error {
 	now := time.Now()
 	q, err := c.query(now)
 	if err != nil {
@@ -40,7 +40,7 @@ func (c *clipsGaps) Run(e *env) error {
 			return err
 		}
 		var cameras []api.Camera
-		if err := client.Get(e.ctx, "/api/cameras", nil, &cameras); err != nil {
+		if err := client.Get(e.Ctx, "/api/cameras", nil, &cameras); err != nil {
 			return err
 		}
 		gaps := []cameraGap{}
@@ -50,7 +50,7 @@ func (c *clipsGaps) Run(e *env) error {
 			}
 			q["camera"] = camera.ID
 			var line api.Timeline
-			if err := client.Get(e.ctx, "/api/timeline", q, &line); err != nil {
+			if err := client.Get(e.Ctx, "/api/timeline", q, &line); err != nil {
 				return err
 			}
 			for _, g := range line.Gaps {

@@ -1,7 +1,6 @@
-package main
+package command
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,7 +11,7 @@ import (
 	"cardea/web/console"
 )
 
-type vaultCommand struct {
+type Vault struct {
 	List   vaultList   `cmd:"" help:"List vaults, who can open each, and which cameras are sealed to it."`
 	Create vaultCreate `cmd:"" help:"Make a vault; prints JSON with its identity, which is shown this once."`
 	Rotate vaultRotate `cmd:"" help:"Renew a vault's key for clips from now on; prints JSON with the new identity. Older clips stay with the old one."`
@@ -24,7 +23,7 @@ type vaultCommand struct {
 
 type vaultList struct{ listing }
 
-func (c *vaultList) Run(e *env) error {
+func (c *vaultList) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		vaults, err := vaultsOf(e, client)
 		if err != nil {
@@ -54,12 +53,12 @@ func (c *vaultList) Run(e *env) error {
 	})
 }
 
-func vaultsOf(e *env, client *console.Client) (all []api.Vault, err error) {
-	return all, client.Get(e.ctx, "/api/vaults", nil, &all)
+func vaultsOf(e *Env, client *console.Client) (all []api.Vault, err error) {
+	return all, client.Get(e.Ctx, "/api/vaults", nil, &all)
 }
 
 // theVault finds a vault by ID, or by name among those in use.
-func theVault(e *env, client *console.Client, text string) (api.Vault, error) {
+func theVault(e *Env, client *console.Client, text string) (api.Vault, error) {
 	all, err := vaultsOf(e, client)
 	if err != nil {
 		return api.Vault{}, err
@@ -89,7 +88,7 @@ type vaultResult struct {
 }
 
 // make gives the identity, the body that brings it, and the start of the result.
-func (k *newKey) make(e *env, client *console.Client) (*vault.Identity, map[string]any, vaultResult, error) {
+func (k *newKey) make(e *Env, client *console.Client) (*vault.Identity, map[string]any, vaultResult, error) {
 	identity, err := vault.Generate(vault.Type(k.VaultType))
 	if err != nil {
 		return nil, nil, vaultResult{}, err
@@ -104,7 +103,7 @@ func (k *newKey) make(e *env, client *console.Client) (*vault.Identity, map[stri
 			return nil, nil, result, err
 		}
 		if len(result.VaultPassphrase) < 12 {
-			return nil, nil, result, usageError("the passphrase of the vault needs at least 12 characters: it protects every recording")
+			return nil, nil, result, UsageError("the passphrase of the vault needs at least 12 characters: it protects every recording")
 		}
 	}
 	if body["user"], err = userID(e, client, k.Owner); err != nil {
@@ -114,22 +113,15 @@ func (k *newKey) make(e *env, client *console.Client) (*vault.Identity, map[stri
 	return identity, body, result, err
 }
 
-func (e *env) printJSON(v any) error {
-	enc := json.NewEncoder(e.stdout)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
-}
-
 type vaultCreate struct {
 	Name string `help:"What people call it." required:"" placeholder:"NAME"`
 	newKey
 	Default bool `help:"Seal the clips of cameras without a vault of their own to it."`
 }
 
-func (c *vaultCreate) Run(e *env) error {
+func (c *vaultCreate) Run(e *Env) error {
 	if c.Owner == "" {
-		return usageError("name the account that is to open the vault with --owner")
+		return UsageError("name the account that is to open the vault with --owner")
 	}
 	return e.with(false, func(client *console.Client) error {
 		_, body, result, err := c.make(e, client)
@@ -138,12 +130,12 @@ func (c *vaultCreate) Run(e *env) error {
 		}
 		body["name"], body["type"] = c.Name, c.VaultType
 		var made api.Vault
-		if err := client.Do(e.ctx, "POST", "/api/vaults", body, &made); err != nil {
+		if err := client.Do(e.Ctx, "POST", "/api/vaults", body, &made); err != nil {
 			return err
 		}
 		result.Vault = made.ID
 		if c.Default {
-			err = client.Do(e.ctx, "PATCH", "/api/vaults/"+made.ID, map[string]any{"default": true}, nil)
+			err = client.Do(e.Ctx, "PATCH", "/api/vaults/"+made.ID, map[string]any{"default": true}, nil)
 		}
 		return errors.Join(e.printJSON(result), err)
 	})
@@ -156,7 +148,7 @@ type vaultRotate struct {
 }
 
 // Run seals the new identity to the personal key of everybody who can open the old one and has such a key.
-func (c *vaultRotate) Run(e *env) error {
+func (c *vaultRotate) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		old, err := theVault(e, client, c.Vault)
 		if err != nil {
@@ -167,7 +159,7 @@ func (c *vaultRotate) Run(e *env) error {
 			return err
 		}
 		var keys []api.PersonalKey
-		if err := client.Get(e.ctx, "/api/keys", nil, &keys); err != nil {
+		if err := client.Get(e.Ctx, "/api/keys", nil, &keys); err != nil {
 			return err
 		}
 		grants := []api.SealedGrant{}
@@ -185,7 +177,7 @@ func (c *vaultRotate) Run(e *env) error {
 		}
 		body["grants"] = grants
 		var made api.Rotated
-		if err := client.Do(e.ctx, "POST", "/api/vaults/"+old.ID+"/rotate", body, &made); err != nil {
+		if err := client.Do(e.Ctx, "POST", "/api/vaults/"+old.ID+"/rotate", body, &made); err != nil {
 			return err
 		}
 		result.Vault = made.Vault.ID
@@ -197,12 +189,12 @@ func (c *vaultRotate) Run(e *env) error {
 }
 
 // sealTo seals an identity to a personal key, and says whose key that is.
-func sealTo(e *env, identity *vault.Identity, k api.PersonalKey) ([]byte, error) {
+func sealTo(e *Env, identity *vault.Identity, k api.PersonalKey) ([]byte, error) {
 	to, err := vault.ParseRecipient(k.Recipient)
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(e.stderr, "%s can open it: personal key %s\n", k.Name, vault.Fingerprint(to))
+	fmt.Fprintf(e.Stderr, "%s can open it: personal key %s\n", k.Name, vault.Fingerprint(to))
 	return vault.SealIdentity(identity, to)
 }
 
@@ -213,7 +205,7 @@ type vaultGrant struct {
 	Fingerprint string `help:"Fingerprint of that person's key, as their account page shows it. Without it nothing happens but that the stored one is printed." placeholder:"F"`
 }
 
-func (c *vaultGrant) Run(e *env) error {
+func (c *vaultGrant) Run(e *Env) error {
 	identity, err := readIdentity(c.Identity, true)
 	if err != nil {
 		return err
@@ -231,7 +223,7 @@ func (c *vaultGrant) Run(e *env) error {
 			return err
 		}
 		var keys []api.PersonalKey
-		if err := client.Get(e.ctx, "/api/keys", nil, &keys); err != nil {
+		if err := client.Get(e.Ctx, "/api/keys", nil, &keys); err != nil {
 			return err
 		}
 		at := slices.IndexFunc(keys, func(k api.PersonalKey) bool { return k.User == user })
@@ -243,14 +235,14 @@ func (c *vaultGrant) Run(e *env) error {
 			return err
 		}
 		if squeeze(c.Fingerprint) != squeeze(vault.Fingerprint(to)) {
-			fmt.Fprintf(e.stderr, "The stored key of %s has the fingerprint\n  %s\nAsk them to read theirs to you, and give it with --fingerprint.\n", keys[at].Name, vault.Fingerprint(to))
-			return exitError(1)
+			fmt.Fprintf(e.Stderr, "The stored key of %s has the fingerprint\n  %s\nAsk them to read theirs to you, and give it with --fingerprint.\n", keys[at].Name, vault.Fingerprint(to))
+			return ExitError(1)
 		}
 		wrapped, err := sealTo(e, identity, keys[at])
 		if err != nil {
 			return err
 		}
-		return client.Do(e.ctx, "POST", "/api/vaults/"+v.ID+"/grants", map[string]any{"kind": "sealed", "user": user, "recipient": keys[at].Recipient, "wrapped": wrapped}, nil)
+		return client.Do(e.Ctx, "POST", "/api/vaults/"+v.ID+"/grants", map[string]any{"kind": "sealed", "user": user, "recipient": keys[at].Recipient, "wrapped": wrapped}, nil)
 	})
 }
 
@@ -264,7 +256,7 @@ type vaultRevoke struct {
 	User  string `help:"Account that is not to open it any more." required:"" placeholder:"NAME"`
 }
 
-func (c *vaultRevoke) Run(e *env) error {
+func (c *vaultRevoke) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		v, err := theVault(e, client, c.Vault)
 		if err != nil {
@@ -275,11 +267,11 @@ func (c *vaultRevoke) Run(e *env) error {
 			return err
 		}
 		var done api.Revoked
-		if err := client.Do(e.ctx, "POST", "/api/vaults/"+v.ID+"/revoke", map[string]any{"user": user}, &done); err != nil {
+		if err := client.Do(e.Ctx, "POST", "/api/vaults/"+v.ID+"/revoke", map[string]any{"user": user}, &done); err != nil {
 			return err
 		}
 		if done.RotationNeeded {
-			fmt.Fprintf(e.stderr, "%s may have kept the identity, and clips are still sealed to it. Now run: cardea vault rotate %s\n", c.User, v.ID)
+			fmt.Fprintf(e.Stderr, "%s may have kept the identity, and clips are still sealed to it. Now run: cardea vault rotate %s\n", c.User, v.ID)
 		}
 		return nil
 	})
@@ -290,7 +282,7 @@ type vaultOpen struct {
 	Identity string `help:"File with the vault's identity, the AGE-SECRET-KEY line of the recovery kit." required:"" placeholder:"FILE"`
 }
 
-func (c *vaultOpen) Run(e *env) error {
+func (c *vaultOpen) Run(e *Env) error {
 	identity, err := readIdentity(c.Identity, true)
 	if err != nil {
 		return err
@@ -300,10 +292,10 @@ func (c *vaultOpen) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		if err := client.Do(e.ctx, "POST", "/api/vaults/"+v.ID+"/open", map[string]any{"identity": identity.Secret()}, nil); err != nil {
+		if err := client.Do(e.Ctx, "POST", "/api/vaults/"+v.ID+"/open", map[string]any{"identity": identity.Secret()}, nil); err != nil {
 			return err
 		}
-		fmt.Fprintf(e.stderr, "The NVR can open %s now, and so can whoever steals it or breaks into it. `cardea vault seal %s` takes that back.\n", v.Name, v.ID)
+		fmt.Fprintf(e.Stderr, "The NVR can open %s now, and so can whoever steals it or breaks into it. `cardea vault seal %s` takes that back.\n", v.Name, v.ID)
 		return nil
 	})
 }
@@ -312,13 +304,13 @@ type vaultSeal struct {
 	Vault string `arg:"" help:"ID or name of a vault."`
 }
 
-func (c *vaultSeal) Run(e *env) error {
+func (c *vaultSeal) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		v, err := theVault(e, client, c.Vault)
 		if err != nil {
 			return err
 		}
-		return client.Do(e.ctx, "POST", "/api/vaults/"+v.ID+"/seal", nil, nil)
+		return client.Do(e.Ctx, "POST", "/api/vaults/"+v.ID+"/seal", nil, nil)
 	})
 }
 

@@ -1,13 +1,11 @@
-package main
+package command
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"cardea/auth"
@@ -18,88 +16,36 @@ import (
 	"cardea/web/console"
 )
 
-// with runs fn with a client of the NVR and closes it.
-func (e *env) with(create bool, fn func(*console.Client) error) (err error) {
-	client, done, err := e.connect(create)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if closed := done(); err == nil {
-			err = closed
-		}
-	}()
-	return fn(client)
-}
-
-// listing is the flag that every list has.
-type listing struct {
-	JSON bool `help:"Print JSON." name:"json"`
-}
-
-// print writes rows as JSON, or as a table with a line for each.
-func (l listing) print(e *env, rows any, header string, lines [][]string) error {
-	if l.JSON {
-		enc := json.NewEncoder(e.stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(rows)
-	}
-	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, strings.ReplaceAll(header, " ", "\t"))
-	for _, line := range lines {
-		fmt.Fprintln(w, strings.Join(line, "\t"))
-	}
-	return w.Flush()
-}
-
-// readSecret reads a file that holds one secret; a trailing newline does not count.
-func readSecret(path string) (string, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", unreadable(err)
-	}
-	return strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r"), nil
-}
-
-// unreadable says which file cannot be read, and why, in a sentence.
-func unreadable(err error) error {
-	var at *os.PathError
-	if !errors.As(err, &at) {
-		return err
-	}
-	return fmt.Errorf("the file %s cannot be read: %w; check its name and its rights", at.Path, at.Err)
-}
-
-type claimCommand struct{}
+type Claim struct{}
 
 // Run asks the NVR that runs: its start makes a claim of its own, so that one made before would be void.
-func (claimCommand) Run(e *env) error {
-	client, err := console.Dial(e.ctx, e.dir())
+func (Claim) Run(e *Env) error {
+	client, err := console.Dial(e.Ctx, e.Dir())
 	if err == nil {
 		client.Close()
 	} else if errors.Is(err, console.ErrNotRunning) {
-		return fmt.Errorf("no NVR runs on %s; start it with `cardea serve --data %s`, which prints the claim URL", e.dir(), e.dir())
+		return fmt.Errorf("no NVR runs on %s; start it with `cardea serve --data %s`, which prints the claim URL", e.Dir(), e.Dir())
 	}
 	return e.with(false, func(c *console.Client) error {
 		var claim api.Claim
-		if err := c.Do(e.ctx, "POST", "/api/console/claim", nil, &claim); err != nil {
+		if err := c.Do(e.Ctx, "POST", "/api/console/claim", nil, &claim); err != nil {
 			return err
 		}
-		fmt.Fprintf(e.stderr, "Open this once, from the same network, until %s:\n", claim.Expires.Local().Format(time.TimeOnly))
-		_, err := fmt.Fprintln(e.stdout, claim.URL)
+		fmt.Fprintf(e.Stderr, "Open this once, from the same network, until %s:\n", claim.Expires.Local().Format(time.TimeOnly))
+		_, err := fmt.Fprintln(e.Stdout, claim.URL)
 		return err
 	})
 }
 
-type setupCommand struct {
+type Setup struct {
 	Owner               string `help:"Name of the owner." required:"" placeholder:"NAME"`
 	PasswordFile        string `help:"File with the owner's password." required:"" env:"CARDEA_PASSWORD_FILE" placeholder:"FILE"`
 	VaultPassphraseFile string `help:"File with the passphrase of the vault; made up and printed without it." env:"CARDEA_VAULT_PASSPHRASE_FILE" placeholder:"FILE"`
 	VaultType           string `help:"hybrid (ML-KEM-768 and X25519) or x25519." enum:"hybrid,x25519" default:"hybrid"`
 }
 
-// setupResult is what setup prints. It is the only time that the identity is shown.
-type setupResult struct {
+// SetupResult is what setup prints. It is the only time that the identity is shown.
+type SetupResult struct {
 	TOTPURI         string   `json:"totp_uri"`
 	RecoveryCodes   []string `json:"recovery_codes"`
 	VaultIdentity   string   `json:"vault_identity"`
@@ -108,7 +54,7 @@ type setupResult struct {
 }
 
 // Run makes the vault here; the NVR gets the recipient and the wrapped identity only.
-func (c *setupCommand) Run(e *env) error {
+func (c *Setup) Run(e *Env) error {
 	password, err := readSecret(c.PasswordFile)
 	if err != nil {
 		return err
@@ -123,9 +69,9 @@ func (c *setupCommand) Run(e *env) error {
 		}
 		switch {
 		case passphrase == password:
-			return usageError("the passphrase of the vault must not be the sign-in password: who learns one must not have both")
+			return UsageError("the passphrase of the vault must not be the sign-in password: who learns one must not have both")
 		case len(passphrase) < 12:
-			return usageError("the passphrase of the vault needs at least 12 characters: it protects every recording")
+			return UsageError("the passphrase of the vault needs at least 12 characters: it protects every recording")
 		}
 	}
 	identity, err := vault.Generate(vault.Type(c.VaultType))
@@ -138,17 +84,17 @@ func (c *setupCommand) Run(e *env) error {
 	}
 	return e.with(true, func(client *console.Client) error {
 		var enrolment api.Enrolment
-		err := client.Do(e.ctx, "POST", "/api/console/setup", map[string]any{
+		err := client.Do(e.Ctx, "POST", "/api/console/setup", map[string]any{
 			"name": c.Owner, "password": password, "vault_type": c.VaultType, "recipient": identity.Recipient().String(), "wrapped": wrapped,
 		}, &enrolment)
 		if err != nil {
 			return err
 		}
-		return e.printJSON(setupResult{enrolment.TOTPURI, enrolment.RecoveryCodes, identity.Secret(), identity.Recipient().String(), passphrase})
+		return e.printJSON(SetupResult{enrolment.TOTPURI, enrolment.RecoveryCodes, identity.Secret(), identity.Recipient().String(), passphrase})
 	})
 }
 
-type camerasCommand struct {
+type Cameras struct {
 	List     camerasList     `cmd:"" help:"List cameras."`
 	Discover camerasDiscover `cmd:"" help:"Listen for three seconds and list what may be a camera. Nothing found is believed."`
 	Add      camerasAdd      `cmd:"" help:"Add a camera by its address. It is tried first; nothing is stored when it does not work."`
@@ -161,8 +107,8 @@ type camerasCommand struct {
 
 type camerasList struct{ listing }
 
-// cameraRow is a camera in a listing.
-type cameraRow struct {
+// CameraRow is a camera in a listing.
+type CameraRow struct {
 	ID      string  `json:"id"`
 	Name    string  `json:"name"`
 	URL     string  `json:"url"`
@@ -172,15 +118,15 @@ type cameraRow struct {
 	Bitrate float64 `json:"bitrate"`
 }
 
-func (c *camerasList) Run(e *env) error {
+func (c *camerasList) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		var cameras []api.Camera
-		if err := client.Get(e.ctx, "/api/cameras", nil, &cameras); err != nil {
+		if err := client.Get(e.Ctx, "/api/cameras", nil, &cameras); err != nil {
 			return err
 		}
-		rows, lines := []cameraRow{}, [][]string{}
+		rows, lines := []CameraRow{}, [][]string{}
 		for _, c := range cameras {
-			rows = append(rows, cameraRow{c.ID, c.Name, c.URL, c.Trust, c.State.Phase, c.FPS, c.Bitrate})
+			rows = append(rows, CameraRow{c.ID, c.Name, c.URL, c.Trust, c.State.Phase, c.FPS, c.Bitrate})
 			lines = append(lines, []string{c.ID, c.Name, c.Trust, c.State.Phase, fmt.Sprintf("%.1f", c.FPS), fmt.Sprintf("%.1f", c.Bitrate/1e6), c.URL})
 		}
 		return c.print(e, rows, "ID NAME TRUST STATE FPS MBIT/S URL", lines)
@@ -200,7 +146,7 @@ type camerasAdd struct {
 	listing
 }
 
-func (c *camerasAdd) Run(e *env) error {
+func (c *camerasAdd) Run(e *Env) error {
 	address := c.URL
 	if c.User != "" || c.PasswordFile != "" {
 		u, _, _, ok, err := camera.ParseONVIF(address)
@@ -208,7 +154,7 @@ func (c *camerasAdd) Run(e *env) error {
 			u, err = url.Parse(address)
 		}
 		if err != nil {
-			return usageError("the address of the camera is not a URL; it looks like rtsp://192.0.2.7:554/stream")
+			return UsageError("the address of the camera is not a URL; it looks like rtsp://192.0.2.7:554/stream")
 		}
 		password := ""
 		if c.PasswordFile != "" {
@@ -223,24 +169,24 @@ func (c *camerasAdd) Run(e *env) error {
 		if !c.Untried {
 			try := map[string]any{"url": address, "fingerprint": c.Fingerprint, "transport": c.Transport}
 			var found api.Probe
-			if err := client.Do(e.ctx, "POST", "/api/probe", try, &found); err != nil {
+			if err := client.Do(e.Ctx, "POST", "/api/probe", try, &found); err != nil {
 				return err
 			}
 			if found.Chosen != "" {
-				fmt.Fprintln(e.stderr, found.Chosen)
+				fmt.Fprintln(e.Stderr, found.Chosen)
 			}
 		}
 		var added api.Camera
-		err := client.Do(e.ctx, "POST", "/api/cameras", map[string]any{
+		err := client.Do(e.Ctx, "POST", "/api/cameras", map[string]any{
 			"name": c.Name, "url": address, "fingerprint": c.Fingerprint, "transport": c.Transport, "mode": c.Mode, "sub_url": c.Sub,
 		}, &added)
 		if err != nil {
 			return err
 		}
 		if c.JSON {
-			return json.NewEncoder(e.stdout).Encode(cameraRow{added.ID, added.Name, added.URL, added.Trust, added.State.Phase, added.FPS, added.Bitrate})
+			return json.NewEncoder(e.Stdout).Encode(CameraRow{added.ID, added.Name, added.URL, added.Trust, added.State.Phase, added.FPS, added.Bitrate})
 		}
-		_, err = fmt.Fprintln(e.stdout, added.ID)
+		_, err = fmt.Fprintln(e.Stdout, added.ID)
 		return err
 	})
 }
@@ -250,7 +196,7 @@ type camerasRemove struct {
 	DeleteClips bool   `help:"Delete its clips too."`
 }
 
-func (c *camerasRemove) Run(e *env) error {
+func (c *camerasRemove) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		id, err := cameraID(e, client, c.ID)
 		if err != nil {
@@ -260,12 +206,12 @@ func (c *camerasRemove) Run(e *env) error {
 		if c.DeleteClips {
 			path += "?clips=delete"
 		}
-		return client.Do(e.ctx, "DELETE", path, nil, nil)
+		return client.Do(e.Ctx, "DELETE", path, nil, nil)
 	})
 }
 
 // cameraID takes an ID as it is and looks a name up; nothing stays nothing.
-func cameraID(e *env, client *console.Client, text string) (string, error) {
+func cameraID(e *Env, client *console.Client, text string) (string, error) {
 	if text == "" {
 		return "", nil
 	}
@@ -273,7 +219,7 @@ func cameraID(e *env, client *console.Client, text string) (string, error) {
 		return text, nil
 	}
 	var cameras []api.Camera
-	if err := client.Get(e.ctx, "/api/cameras", nil, &cameras); err != nil {
+	if err := client.Get(e.Ctx, "/api/cameras", nil, &cameras); err != nil {
 		return "", err
 	}
 	for _, c := range cameras {
@@ -299,7 +245,7 @@ func (s span) query(now time.Time) (console.Query, error) {
 		}
 		t, err := parseTime(text, now)
 		if err != nil {
-			return nil, usageError("--" + name + ": " + err.Error())
+			return nil, UsageError("--" + name + ": " + err.Error())
 		}
 		q[name] = t.UTC().Format(time.RFC3339Nano)
 	}
@@ -321,7 +267,7 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is no time; it looks like 2026-01-31T14:30:00Z", text)
 }
 
-type eventsCommand struct {
+type Events struct {
 	List eventsList `cmd:"" help:"List events, oldest first."`
 }
 
@@ -343,7 +289,7 @@ type eventRow struct {
 	Labels []string   `json:"labels"`
 }
 
-func (c *eventsList) Run(e *env) error {
+func (c *eventsList) Run(e *Env) error {
 	q, err := c.query(time.Now())
 	if err != nil {
 		return err
@@ -354,7 +300,7 @@ func (c *eventsList) Run(e *env) error {
 		}
 		q["kind"], q["limit"] = c.Kind, "10000"
 		var events []api.Event
-		if err := client.Get(e.ctx, "/api/events", q, &events); err != nil {
+		if err := client.Get(e.Ctx, "/api/events", q, &events); err != nil {
 			return err
 		}
 		rows, lines := make([]eventRow, 0, len(events)), [][]string{}

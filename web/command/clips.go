@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 	"cardea/web/console"
 )
 
-type clipsCommand struct {
+type Clips struct {
 	List    clipsList    `cmd:"" help:"List clips, oldest first."`
 	Gaps    clipsGaps    `cmd:"" help:"List times without footage that should be there, with the reason: of the last day, or from --from on."`
 	Export  clipsExport  `cmd:"" help:"Copy clips out: opened as MP4 with --identity, as age files without."`
@@ -32,7 +32,7 @@ type clipsList struct {
 // pageSize is how many clips one request asks for.
 const pageSize = 5000
 
-func (c *clipsList) Run(e *env) error {
+func (c *clipsList) Run(e *Env) error {
 	q, err := c.query(time.Now())
 	if err != nil {
 		return err
@@ -41,7 +41,7 @@ func (c *clipsList) Run(e *env) error {
 		if q["camera"], err = cameraID(e, client, c.Camera); err != nil {
 			return err
 		}
-		clips, err := allClips(e.ctx, client, q)
+		clips, err := allClips(e.Ctx, client, q)
 		if err != nil {
 			return err
 		}
@@ -97,20 +97,20 @@ type clipsExport struct {
 	Note     string   `help:"Words that stand in the bundle and in the log." placeholder:"TEXT"`
 }
 
-func (c *clipsExport) Run(e *env) error {
+func (c *clipsExport) Run(e *Env) error {
 	identity, err := readIdentity(c.Identity, c.Identity != "")
 	if err != nil {
 		return err
 	}
 	if c.Note != "" && !c.Evidence {
-		return usageError("--note goes with --evidence")
+		return UsageError("--note goes with --evidence")
 	}
 	if c.Evidence {
 		return e.with(false, func(client *console.Client) error { return exportEvidence(e, client, c.ID, c.Note, identity, c.Out) })
 	}
 	several := len(c.ID) > 1
 	if several && c.Out == "-" {
-		return usageError("several clips go into a directory, not to stdout")
+		return UsageError("several clips go into a directory, not to stdout")
 	}
 	return e.with(false, func(client *console.Client) error {
 		if several && c.Out != "" {
@@ -154,8 +154,8 @@ func readIdentity(path string, wanted bool) (*vault.Identity, error) {
 }
 
 // exportClip writes one clip to name, which appears only when it is complete.
-func exportClip(e *env, client *console.Client, id string, identity *vault.Identity, name string) error {
-	sealed, size, drop, err := fetch(e.ctx, client, id)
+func exportClip(e *Env, client *console.Client, id string, identity *vault.Identity, name string) error {
+	sealed, size, drop, err := fetch(e.Ctx, client, id)
 	if err != nil {
 		return err
 	}
@@ -167,18 +167,18 @@ func exportClip(e *env, client *console.Client, id string, identity *vault.Ident
 			return err
 		}
 		if !plain.Complete() {
-			fmt.Fprintf(e.stderr, "%s is still being written or was cut off: it ends with its last whole chunk.\n", id)
+			fmt.Fprintf(e.Stderr, "%s is still being written or was cut off: it ends with its last whole chunk.\n", id)
 		}
 		body = io.NewSectionReader(plain, 0, plain.Size())
 	}
 	if name == "-" {
-		_, err := io.Copy(e.stdout, body)
+		_, err := io.Copy(e.Stdout, body)
 		return err
 	}
 	if err := writeFile(name, body); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(e.stdout, name)
+	_, err = fmt.Fprintln(e.Stdout, name)
 	return err
 }
 
@@ -235,21 +235,21 @@ type clipsSalvage struct {
 
 // Run opens the torn clip here, cuts it after its last whole part, seals that to the same vault and hands it back. The
 // NVR never sees the identity or a plaintext byte.
-func (c *clipsSalvage) Run(e *env) error {
+func (c *clipsSalvage) Run(e *Env) error {
 	identity, err := readIdentity(c.Identity, true)
 	if err != nil {
 		return err
 	}
 	return e.with(false, func(client *console.Client) error {
 		var clip api.ClipDetail
-		if err := client.Get(e.ctx, "/api/clips/"+c.ID, nil, &clip); err != nil {
+		if err := client.Get(e.Ctx, "/api/clips/"+c.ID, nil, &clip); err != nil {
 			return err
 		}
 		if !clip.Torn {
 			return fmt.Errorf("clip %s is not torn; there is nothing to salvage", c.ID)
 		}
 		var vaults []api.Vault
-		if err := client.Get(e.ctx, "/api/vaults", nil, &vaults); err != nil {
+		if err := client.Get(e.Ctx, "/api/vaults", nil, &vaults); err != nil {
 			return err
 		}
 		var recipient vault.Recipient
@@ -263,7 +263,7 @@ func (c *clipsSalvage) Run(e *env) error {
 		if recipient.IsZero() {
 			return fmt.Errorf("the vault of clip %s is not known any more", c.ID)
 		}
-		sealed, size, drop, err := fetch(e.ctx, client, c.ID)
+		sealed, size, drop, err := fetch(e.Ctx, client, c.ID)
 		if err != nil {
 			return err
 		}
@@ -278,11 +278,11 @@ func (c *clipsSalvage) Run(e *env) error {
 		}
 		body, to := io.Pipe()
 		go func() { to.CloseWithError(seal(to, recipient, io.NewSectionReader(plain, 0, whole))) }()
-		err = client.Upload(e.ctx, "/api/console/clips/"+c.ID+"/data", body, nil)
+		err = client.Upload(e.Ctx, "/api/console/clips/"+c.ID+"/data", body, nil)
 		if err := errors.Join(err, body.Close()); err != nil {
 			return err
 		}
-		fmt.Fprintf(e.stderr, "%s is whole now: %d bytes of video were kept.\n", c.ID, whole)
+		fmt.Fprintf(e.Stderr, "%s is whole now: %d bytes of video were kept.\n", c.ID, whole)
 		return nil
 	})
 }

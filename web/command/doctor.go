@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"errors"
@@ -16,7 +16,7 @@ import (
 	"cardea/web/console"
 )
 
-type doctorCommand struct {
+type Doctor struct {
 	About  string `arg:"" optional:"" help:"What to look at: network, or everything without it."`
 	Listen string `help:"Address that the NVR is to listen on." default:":8443" env:"CARDEA_LISTEN" placeholder:"ADDR"`
 	networkFlags
@@ -38,7 +38,7 @@ func bad(advice, format string, args ...any) finding {
 }
 
 // Run looks at everything and changes nothing. It exits 1 when something keeps the NVR from doing its work.
-func (c *doctorCommand) Run(e *env) error {
+func (c *Doctor) Run(e *Env) error {
 	if c.About == "network" {
 		findings, err := c.network(e)
 		if err != nil {
@@ -47,30 +47,30 @@ func (c *doctorCommand) Run(e *env) error {
 		return e.report(findings)
 	}
 	if c.About != "" {
-		return usageError("the doctor looks at everything, or at the network: cardea doctor network")
+		return UsageError("the doctor looks at everything, or at the network: cardea doctor network")
 	}
-	findings := []finding{directory(e.dir()), clock(time.Now())}
-	if _, err := os.Stat(filepath.Join(e.dir(), store.FileName)); err == nil {
+	findings := []finding{directory(e.Dir()), clock(time.Now())}
+	if _, err := os.Stat(filepath.Join(e.Dir(), store.FileName)); err == nil {
 		findings = append(findings, c.database(e)...)
 	} else if errors.Is(err, os.ErrNotExist) {
-		findings = append(findings, note("Start it with `cardea serve`, or name another directory with --data.", "There is no NVR in %s yet.", e.dir()))
+		findings = append(findings, note("Start it with `cardea serve`, or name another directory with --data.", "There is no NVR in %s yet.", e.Dir()))
 		findings = append(findings, port(c.Listen))
 	}
 	return e.report(findings)
 }
 
 // report prints findings. It ends the program with 1 when something is bad.
-func (e *env) report(findings []finding) error {
+func (e *Env) report(findings []finding) error {
 	broken := false
 	for _, f := range findings {
 		broken = broken || f.level == "bad"
-		fmt.Fprintf(e.stdout, "%-4s  %s\n", f.level, f.detail)
+		fmt.Fprintf(e.Stdout, "%-4s  %s\n", f.level, f.detail)
 		if f.advice != "" {
-			fmt.Fprintf(e.stdout, "      -> %s\n", f.advice)
+			fmt.Fprintf(e.Stdout, "      -> %s\n", f.advice)
 		}
 	}
 	if broken {
-		return exitError(1)
+		return ExitError(1)
 	}
 	return nil
 }
@@ -126,8 +126,8 @@ func port(listen string) finding {
 }
 
 // database asks the NVR, or opens its directory when none runs.
-func (c *doctorCommand) database(e *env) []finding {
-	probe, err := console.Dial(e.ctx, e.dir())
+func (c *Doctor) database(e *Env) []finding {
+	probe, err := console.Dial(e.Ctx, e.Dir())
 	running := err == nil
 	found := []finding{}
 	switch {
@@ -137,7 +137,7 @@ func (c *doctorCommand) database(e *env) []finding {
 	case errors.Is(err, console.ErrNotRunning):
 		found = append(found, note("Start it with `cardea serve`.", "No NVR runs on this directory, so nothing is recorded."), port(c.Listen))
 	default:
-		return []finding{bad("Run this as root or as the user of the NVR.", "%s", plain(err))}
+		return []finding{bad("Run this as root or as the user of the NVR.", "%s", Sentence(err))}
 	}
 	err = e.with(false, func(client *console.Client) error {
 		more, err := inside(e, client, running)
@@ -145,13 +145,13 @@ func (c *doctorCommand) database(e *env) []finding {
 		return err
 	})
 	if err != nil {
-		found = append(found, bad("Until this is repaired the NVR cannot work.", "%s", plain(err)))
+		found = append(found, bad("Until this is repaired the NVR cannot work.", "%s", Sentence(err)))
 	}
 	return found
 }
 
 // inside asks the API.
-func inside(e *env, client *console.Client, running bool) ([]finding, error) {
+func inside(e *Env, client *console.Client, running bool) ([]finding, error) {
 	var (
 		setup   api.Setup
 		vaults  []api.Vault
@@ -159,7 +159,7 @@ func inside(e *env, client *console.Client, running bool) ([]finding, error) {
 		health  api.Health
 	)
 	for path, into := range map[string]any{"/api/setup": &setup, "/api/vaults": &vaults, "/api/cameras": &cameras, "/api/health": &health} {
-		if err := client.Get(e.ctx, path, nil, into); err != nil {
+		if err := client.Get(e.Ctx, path, nil, into); err != nil {
 			return nil, err
 		}
 	}
@@ -187,7 +187,7 @@ func inside(e *env, client *console.Client, running bool) ([]finding, error) {
 		return found, nil
 	}
 	var authority api.CA
-	if err := client.Get(e.ctx, "/api/ca", nil, &authority); err != nil {
+	if err := client.Get(e.Ctx, "/api/ca", nil, &authority); err != nil {
 		return found, err
 	}
 	if left := time.Until(authority.NotAfter); left < 60*24*time.Hour {

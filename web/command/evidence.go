@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"archive/zip"
@@ -16,9 +16,9 @@ import (
 )
 
 // exportEvidence writes a bundle of clips with what the log says of them; opened, with an identity.
-func exportEvidence(e *env, client *console.Client, ids []string, note string, identity *vault.Identity, name string) error {
+func exportEvidence(e *Env, client *console.Client, ids []string, note string, identity *vault.Identity, name string) error {
 	var made api.Evidence
-	if err := client.Do(e.ctx, "POST", "/api/evidence", map[string]any{"clips": ids, "note": note}, &made); err != nil {
+	if err := client.Do(e.Ctx, "POST", "/api/evidence", map[string]any{"clips": ids, "note": note}, &made); err != nil {
 		return err
 	}
 	bundle, drop, err := nameless()
@@ -26,7 +26,7 @@ func exportEvidence(e *env, client *console.Client, ids []string, note string, i
 		return err
 	}
 	defer drop()
-	size, err := client.Download(e.ctx, made.URL, bundle)
+	size, err := client.Download(e.Ctx, made.URL, bundle)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func exportEvidence(e *env, client *console.Client, ids []string, note string, i
 		return err
 	}
 	if name == "-" {
-		_, err := io.Copy(e.stdout, bundle)
+		_, err := io.Copy(e.Stdout, bundle)
 		return err
 	}
 	if name == "" {
@@ -54,7 +54,7 @@ func exportEvidence(e *env, client *console.Client, ids []string, note string, i
 	if err := writeFile(name, bundle); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(e.stdout, name)
+	_, err = fmt.Fprintln(e.Stdout, name)
 	return err
 }
 
@@ -119,7 +119,7 @@ func openBundle(from io.ReaderAt, size int64, identity *vault.Identity, to io.Wr
 }
 
 // verifyBundle checks a bundle offline and says what it found.
-func verifyBundle(e *env, name, vkey string) error {
+func verifyBundle(e *Env, name, vkey string) error {
 	f, err := os.Open(name)
 	if err != nil {
 		return unreadable(err)
@@ -134,26 +134,26 @@ func verifyBundle(e *env, name, vkey string) error {
 			vkey = string(bytes.TrimSpace(text))
 		}
 	}
-	report, err := evidence.Verify(e.ctx, f, info.Size(), vkey)
+	report, err := evidence.Verify(e.Ctx, f, info.Size(), vkey)
 	if err != nil {
 		return err
 	}
 	for _, fault := range report.Faults {
-		fmt.Fprintln(e.stdout, fault)
+		fmt.Fprintln(e.Stdout, fault)
 	}
 	if len(report.Faults) > 0 {
-		return exitError(1)
+		return ExitError(1)
 	}
 	for _, c := range report.Manifest.Clips {
-		fmt.Fprintf(e.stdout, "%s  %q  %s to %s  sha256 %s  record %d\n", c.ID, c.CameraName, c.Start.UTC().Format(time.RFC3339), c.End.UTC().Format(time.RFC3339), c.SHA256, c.Seq)
+		fmt.Fprintf(e.Stdout, "%s  %q  %s to %s  sha256 %s  record %d\n", c.ID, c.CameraName, c.Start.UTC().Format(time.RFC3339), c.End.UTC().Format(time.RFC3339), c.SHA256, c.Seq)
 	}
-	fmt.Fprintf(e.stderr, "%d recordings are what the log %s recorded", len(report.Manifest.Clips), report.Newest.Origin)
+	fmt.Fprintf(e.Stderr, "%d recordings are what the log %s recorded", len(report.Manifest.Clips), report.Newest.Origin)
 	if report.Opened > 0 {
-		fmt.Fprintf(e.stderr, "; %d of them are in it to watch, and are what was sealed", report.Opened)
+		fmt.Fprintf(e.Stderr, "; %d of them are in it to watch, and are what was sealed", report.Opened)
 	}
-	fmt.Fprintf(e.stderr, ".\nThe key of the log: %s\n", report.Key)
+	fmt.Fprintf(e.Stderr, ".\nThe key of the log: %s\n", report.Key)
 	if vkey == "" {
-		fmt.Fprintln(e.stderr, "It came with the bundle. Compare it with the one that the owner or a witness knows, or give that with --vkey.")
+		fmt.Fprintln(e.Stderr, "It came with the bundle. Compare it with the one that the owner or a witness knows, or give that with --vkey.")
 	}
 	return nil
 }

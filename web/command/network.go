@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -29,38 +29,38 @@ type networkFlags struct {
 }
 
 // network looks at how well cameras are kept apart, and writes rules where it is told to. It loads none.
-func (c *doctorCommand) network(e *env) ([]finding, error) {
+func (c *Doctor) network(e *Env) ([]finding, error) {
 	if len(c.NVR) > 0 { // the NVR is elsewhere, so there is nothing to look at here
 		if c.Write == "" {
-			return nil, usageError("name the file for the router's rules with --write")
+			return nil, UsageError("name the file for the router's rules with --write")
 		}
-		return c.writeRules(e.ctx, isolation.Scene{TimePort: 123})
+		return c.writeRules(e.Ctx, isolation.Scene{TimePort: 123})
 	}
 	scene, err := c.scene(e)
 	if err != nil {
 		return nil, err
 	}
 	var found []finding
-	for _, f := range isolation.Look(e.ctx, scene) {
+	for _, f := range isolation.Look(e.Ctx, scene) {
 		found = append(found, finding{f.Level, f.Detail, f.Advice})
 	}
 	if c.Write == "" {
 		return append(found, finding{isolation.Note, "Nothing was written.", "`cardea doctor network --write cameras.nft` writes firewall rules for the cameras' network; docs/network.md has every step."}), nil
 	}
-	written, err := c.writeRules(e.ctx, scene)
+	written, err := c.writeRules(e.Ctx, scene)
 	return append(found, written...), err
 }
 
 // scene asks the NVR on the data directory, if there is one, for its cameras.
-func (c *doctorCommand) scene(e *env) (isolation.Scene, error) {
+func (c *Doctor) scene(e *Env) (isolation.Scene, error) {
 	scene := isolation.Scene{WebPort: portNumber(c.Listen)}
 	err := e.with(false, func(client *console.Client) error {
 		var cameras []api.Camera
 		var settings api.Settings
-		if err := client.Get(e.ctx, "/api/cameras", nil, &cameras); err != nil {
+		if err := client.Get(e.Ctx, "/api/cameras", nil, &cameras); err != nil {
 			return err
 		}
-		if err := client.Get(e.ctx, "/api/settings", nil, &settings); err != nil {
+		if err := client.Get(e.Ctx, "/api/settings", nil, &settings); err != nil {
 			return err
 		}
 		scene.TimePort = uint16(settings.TimeServerPort)
@@ -99,12 +99,12 @@ func streamAddress(text string) netip.AddrPort {
 }
 
 // writeRules writes the file and has nft read it, where that is possible.
-func (c *doctorCommand) writeRules(ctx context.Context, scene isolation.Scene) ([]finding, error) {
+func (c *Doctor) writeRules(ctx context.Context, scene isolation.Scene) ([]finding, error) {
 	plan := isolation.Plan{Interface: c.CameraInterface, NVR: c.NVR, TimePort: scene.TimePort, DHCP: c.DHCP}
 	if plan.Interface == "" {
 		name, ok := scene.CameraInterface()
 		if !ok {
-			return nil, usageError("name the interface that leads to the cameras with --camera-interface; `ip -brief address` lists them. " +
+			return nil, UsageError("name the interface that leads to the cameras with --camera-interface; `ip -brief address` lists them. " +
 				"This machine needs one of its own for cameras: a second network port, or a VLAN (docs/network.md)")
 		}
 		plan.Interface = name
@@ -112,13 +112,13 @@ func (c *doctorCommand) writeRules(ctx context.Context, scene isolation.Scene) (
 	for _, text := range c.Allow {
 		to, err := isolation.ParseEgress(text)
 		if err != nil {
-			return nil, usageError(err.Error())
+			return nil, UsageError(err.Error())
 		}
 		plan.Allow = append(plan.Allow, to)
 	}
 	rules, err := plan.Rules()
 	if err != nil {
-		return nil, usageError(err.Error())
+		return nil, UsageError(err.Error())
 	}
 	if err := os.WriteFile(c.Write, []byte(rules), 0o644); err != nil { //nolint:gosec // rules are no secret, and root reads them
 		return nil, err

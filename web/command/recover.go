@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -16,15 +16,15 @@ import (
 	"cardea/web/console"
 )
 
-type healthCommand struct{}
+type Health struct{}
 
 // Run never opens the directory itself: it asks whether an NVR runs there and is well.
-func (healthCommand) Run(e *env) error {
-	ctx, cancel := context.WithTimeout(e.ctx, 5*time.Second)
+func (Health) Run(e *Env) error {
+	ctx, cancel := context.WithTimeout(e.Ctx, 5*time.Second)
 	defer cancel()
-	client, err := console.Dial(ctx, e.dir())
+	client, err := console.Dial(ctx, e.Dir())
 	if errors.Is(err, console.ErrNotRunning) {
-		return fmt.Errorf("no NVR runs on %s; start it with `cardea serve --data %s`", e.dir(), e.dir())
+		return fmt.Errorf("no NVR runs on %s; start it with `cardea serve --data %s`", e.Dir(), e.Dir())
 	}
 	if err != nil {
 		return err
@@ -33,7 +33,7 @@ func (healthCommand) Run(e *env) error {
 	return client.Get(ctx, "/healthz", nil, nil)
 }
 
-type verifyCommand struct {
+type Verify struct {
 	Clips string `help:"Directory of the clips (default: the one used last)." env:"CARDEA_CLIPS" placeholder:"DIR"`
 	Quick bool   `help:"Do not read the clips: their hashes are not checked then."`
 	// Checkpoint may be given for each log.
@@ -42,12 +42,12 @@ type verifyCommand struct {
 	Checkpoint []string `help:"Checkpoint of a log that was kept elsewhere; shows whether the log was rolled back or rewritten since." placeholder:"FILE"`
 }
 
-func (c *verifyCommand) Run(e *env) error {
+func (c *Verify) Run(e *Env) error {
 	if c.Bundle != "" {
 		return verifyBundle(e, c.Bundle, c.VKey)
 	}
 	if c.VKey != "" {
-		return usageError("--vkey goes with --bundle")
+		return UsageError("--vkey goes with --bundle")
 	}
 	if err := e.hasDatabase(); err != nil {
 		return err
@@ -60,64 +60,64 @@ func (c *verifyCommand) Run(e *env) error {
 		}
 		witnessed = append(witnessed, text)
 	}
-	faults, err := check.Run(e.ctx, check.Config{Dir: e.dir(), Clips: c.Clips, Quick: c.Quick, Witnessed: witnessed})
+	faults, err := check.Run(e.Ctx, check.Config{Dir: e.Dir(), Clips: c.Clips, Quick: c.Quick, Witnessed: witnessed})
 	for _, f := range faults {
-		fmt.Fprintln(e.stdout, f)
+		fmt.Fprintln(e.Stdout, f)
 	}
 	if err != nil {
 		return err
 	}
 	if len(faults) > 0 {
-		return exitError(1)
+		return ExitError(1)
 	}
-	fmt.Fprintln(e.stderr, "index, clips and logs agree")
+	fmt.Fprintln(e.Stderr, "index, clips and logs agree")
 	return nil
 }
 
-type backupCommand struct {
+type Backup struct {
 	Now backupNow `cmd:"" help:"Make a sealed backup at once, beside the nightly ones."`
 }
 
 type backupNow struct{}
 
-func (backupNow) Run(e *env) error {
+func (backupNow) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		var made api.Backup
-		if err := client.Do(e.ctx, "POST", "/api/console/backup", nil, &made); err != nil {
+		if err := client.Do(e.Ctx, "POST", "/api/console/backup", nil, &made); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintln(e.stdout, made.Path)
+		_, err := fmt.Fprintln(e.Stdout, made.Path)
 		return err
 	})
 }
 
-type restoreCommand struct {
+type Restore struct {
 	File     string `arg:"" help:"The sealed backup."`
 	Identity string `help:"File with the vault's identity, the AGE-SECRET-KEY line of the recovery kit." required:"" placeholder:"FILE"`
 	Lost     bool   `help:"The recordings are lost as well: begin an empty directory of clips, DATA/clips." name:"clips-lost"`
 }
 
-func (c *restoreCommand) Run(e *env) error {
+func (c *Restore) Run(e *Env) error {
 	identity, err := readIdentity(c.Identity, true)
 	if err != nil {
 		return err
 	}
-	made, err := backup.Restore(e.ctx, identity, c.File, e.dir())
+	made, err := backup.Restore(e.Ctx, identity, c.File, e.Dir())
 	if err != nil {
 		return err
 	}
 	if !c.Lost {
-		fmt.Fprintf(e.stderr, "%s is restored. The clips were in %s: start the NVR with --clips where they are now, or move them into %s, "+
-			"with the file %s.\n", e.dir(), made.Clips, filepath.Join(e.dir(), store.ClipsDir), disk.Marker)
+		fmt.Fprintf(e.Stderr, "%s is restored. The clips were in %s: start the NVR with --clips where they are now, or move them into %s, "+
+			"with the file %s.\n", e.Dir(), made.Clips, filepath.Join(e.Dir(), store.ClipsDir), disk.Marker)
 		return nil
 	}
-	clips := filepath.Join(e.dir(), store.ClipsDir)
+	clips := filepath.Join(e.Dir(), store.ClipsDir)
 	if err := os.Mkdir(clips, 0o700); err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(clips, disk.Marker), []byte(made.Store+"\n"), 0o600); err != nil {
 		return err
 	}
-	fmt.Fprintf(e.stderr, "%s is restored, without recordings: those that the index knows are missing. Start the NVR on it.\n", e.dir())
+	fmt.Fprintf(e.Stderr, "%s is restored, without recordings: those that the index knows are missing. Start the NVR on it.\n", e.Dir())
 	return nil
 }

@@ -1,10 +1,9 @@
-package main
+package command
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"strings"
 	"time"
@@ -34,7 +33,7 @@ type foundRow struct {
 }
 
 // Run asks the NVR that runs on the data directory, which knows what is added already, or else looks for itself.
-func (c *camerasDiscover) Run(e *env) error {
+func (c *camerasDiscover) Run(e *Env) error {
 	found, err := c.find(e)
 	if err != nil {
 		return err
@@ -44,14 +43,14 @@ func (c *camerasDiscover) Run(e *env) error {
 		rows = append(rows, foundRow{f.Name, f.Model, f.Address, f.Via, f.Trust})
 		lines = append(lines, []string{f.Name, f.Model, f.Address, strings.Join(f.Via, ","), f.Trust})
 		if f.Doubt != nil {
-			fmt.Fprintf(e.stderr, "%s: %s\n", f.Address, *f.Doubt)
+			fmt.Fprintf(e.Stderr, "%s: %s\n", f.Address, *f.Doubt)
 		}
 	}
 	return c.print(e, rows, "NAME MODEL ADDRESS VIA TRUST", lines)
 }
 
-func (c *camerasDiscover) find(e *env) (found []api.Candidate, err error) {
-	client, err := console.Dial(e.ctx, e.dir())
+func (c *camerasDiscover) find(e *Env) (found []api.Candidate, err error) {
+	client, err := console.Dial(e.Ctx, e.Dir())
 	if errors.Is(err, console.ErrNotRunning) {
 		return c.look(e)
 	}
@@ -60,27 +59,27 @@ func (c *camerasDiscover) find(e *env) (found []api.Candidate, err error) {
 	}
 	defer client.Close()
 	if c.Scan != "" {
-		if err := client.Do(e.ctx, "POST", "/api/discovery/scan", map[string]string{"prefix": strings.TrimPrefix(c.Scan, "all")}, &found); err != nil {
+		if err := client.Do(e.Ctx, "POST", "/api/discovery/scan", map[string]string{"prefix": strings.TrimPrefix(c.Scan, "all")}, &found); err != nil {
 			return nil, err
 		}
 	}
 	found = nil
-	err = client.Get(e.ctx, "/api/discovery", console.Query{"wait": fmt.Sprint(int(discoverWait.Seconds()))}, &found)
+	err = client.Get(e.Ctx, "/api/discovery", console.Query{"wait": fmt.Sprint(int(discoverWait.Seconds()))}, &found)
 	return found, err
 }
 
 // look finds cameras without an NVR.
-func (c *camerasDiscover) look(e *env) ([]api.Candidate, error) {
+func (c *camerasDiscover) look(e *Env) ([]api.Candidate, error) {
 	var network netip.Prefix
 	if c.Scan != "" && c.Scan != "all" {
 		var err error
 		if network, err = netip.ParsePrefix(c.Scan); err != nil {
-			return nil, usageError("a network looks like 192.168.1.0/24")
+			return nil, UsageError("a network looks like 192.168.1.0/24")
 		}
 	}
-	ctx, stop := context.WithCancel(e.ctx)
+	ctx, stop := context.WithCancel(e.Ctx)
 	defer stop()
-	look := discovery.New(discovery.Config{Log: e.log.With("part", "discovery")})
+	look := discovery.New(discovery.Config{Log: e.Log.With("part", "discovery")})
 	var g errgroup.Group
 	g.Go(func() error { return look.Run(ctx) })
 	select {
@@ -94,47 +93,4 @@ func (c *camerasDiscover) look(e *env) ([]api.Candidate, error) {
 	found := look.Candidates()
 	stop()
 	return api.Found(found), errors.Join(err, g.Wait())
-}
-
-// presence makes the NVR answer for its name and announces its web app, so that a browser and our agents find it.
-type presence struct {
-	names []string
-	port  int
-	env   *env
-}
-
-// Run announces until ctx ends. The service follows once the name is the NVR's own.
-func (p presence) Run(ctx context.Context) error {
-	log := p.env.log.With("part", "discovery")
-	name := p.names[0]
-	claimed := make(chan struct{}, 1)
-	host := discovery.HostName{Name: name, Log: log, Claimed: func() {
-		select {
-		case claimed <- struct{}{}:
-		default:
-		}
-	}}
-	service := discovery.Announcement{Service: discovery.ServiceNVR, Instance: "Cardea (" + name + ")", Port: p.port, Host: name, Log: log}
-	var g errgroup.Group
-	g.Go(func() error { return host.Run(ctx) })
-	g.Go(func() error {
-		if !discovery.Local(name) {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-claimed:
-			return service.Run(ctx)
-		}
-	})
-	return g.Wait()
-}
-
-// portOf is the port of a TCP listener.
-func portOf(ln net.Listener) int {
-	if tcp, ok := ln.Addr().(*net.TCPAddr); ok {
-		return tcp.Port
-	}
-	return 0
 }

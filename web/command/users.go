@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"fmt"
@@ -11,9 +11,9 @@ import (
 	"cardea/web/console"
 )
 
-// usersCommand is the way back for owners who locked themselves out, and people without a browser. Whatever it changes is in the
+// Users is the way back for owners who locked themselves out, and people without a browser. Whatever it changes is in the
 // access log as `console` and an event that owners see.
-type usersCommand struct {
+type Users struct {
 	List          usersList          `cmd:"" help:"List accounts."`
 	Add           usersAdd           `cmd:"" help:"Invite somebody: prints a link that is good once, for a day. With a password file the account works at once; prints JSON."`
 	Remove        usersRemove        `cmd:"" help:"Remove an account."`
@@ -26,7 +26,7 @@ type usersCommand struct {
 
 type usersList struct{ listing }
 
-func (c *usersList) Run(e *env) error {
+func (c *usersList) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		users, err := people(e, client)
 		if err != nil {
@@ -44,12 +44,12 @@ func (c *usersList) Run(e *env) error {
 	})
 }
 
-func people(e *env, client *console.Client) (users []api.Person, err error) {
-	return users, client.Get(e.ctx, "/api/users", nil, &users)
+func people(e *Env, client *console.Client) (users []api.Person, err error) {
+	return users, client.Get(e.Ctx, "/api/users", nil, &users)
 }
 
 // userID takes the ID or the name of an account.
-func userID(e *env, client *console.Client, text string) (string, error) {
+func userID(e *Env, client *console.Client, text string) (string, error) {
 	users, err := people(e, client)
 	if err != nil {
 		return "", err
@@ -69,7 +69,7 @@ type usersAdd struct {
 	PasswordFile string   `help:"File with the password." env:"CARDEA_PASSWORD_FILE" placeholder:"FILE"`
 }
 
-func (c *usersAdd) Run(e *env) error {
+func (c *usersAdd) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		body := map[string]any{"name": c.Name, "role": c.Role}
 		if len(c.Camera) > 0 {
@@ -85,11 +85,11 @@ func (c *usersAdd) Run(e *env) error {
 		}
 		if c.PasswordFile == "" {
 			var invited api.NewInvitation
-			if err := client.Do(e.ctx, "POST", "/api/invitations", body, &invited); err != nil {
+			if err := client.Do(e.Ctx, "POST", "/api/invitations", body, &invited); err != nil {
 				return err
 			}
-			fmt.Fprintf(e.stderr, "Give this link to %s; it is good once, until %s:\n", c.Name, invited.Expires.Local().Format(time.DateTime))
-			_, err := fmt.Fprintln(e.stdout, invited.URL)
+			fmt.Fprintf(e.Stderr, "Give this link to %s; it is good once, until %s:\n", c.Name, invited.Expires.Local().Format(time.DateTime))
+			_, err := fmt.Fprintln(e.Stdout, invited.URL)
 			return err
 		}
 		password, err := readSecret(c.PasswordFile)
@@ -98,7 +98,7 @@ func (c *usersAdd) Run(e *env) error {
 		}
 		body["password"] = password
 		var enrolment api.Enrolment
-		if err := client.Do(e.ctx, "POST", "/api/console/users", body, &enrolment); err != nil {
+		if err := client.Do(e.Ctx, "POST", "/api/console/users", body, &enrolment); err != nil {
 			return err
 		}
 		return printEnrolment(e, enrolment)
@@ -106,7 +106,7 @@ func (c *usersAdd) Run(e *env) error {
 }
 
 // printEnrolment prints what a person has to keep, as JSON.
-func printEnrolment(e *env, enrolment api.Enrolment) error {
+func printEnrolment(e *Env, enrolment api.Enrolment) error {
 	return e.printJSON(map[string]any{"totp_uri": enrolment.TOTPURI, "recovery_codes": enrolment.RecoveryCodes})
 }
 
@@ -114,13 +114,13 @@ type usersRemove struct {
 	Name string `arg:"" help:"Name of the account."`
 }
 
-func (c *usersRemove) Run(e *env) error {
+func (c *usersRemove) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		id, err := userID(e, client, c.Name)
 		if err != nil {
 			return err
 		}
-		return client.Do(e.ctx, "DELETE", "/api/users/"+id, nil, nil)
+		return client.Do(e.Ctx, "DELETE", "/api/users/"+id, nil, nil)
 	})
 }
 
@@ -130,7 +130,7 @@ type usersResetPassword struct {
 }
 
 // Run prints the password only where it made it up.
-func (c *usersResetPassword) Run(e *env) error {
+func (c *usersResetPassword) Run(e *Env) error {
 	password := newPassphrase()
 	if c.PasswordFile != "" {
 		var err error
@@ -139,7 +139,7 @@ func (c *usersResetPassword) Run(e *env) error {
 		}
 	}
 	return e.with(false, func(client *console.Client) error {
-		err := client.Do(e.ctx, "POST", "/api/console/users/reset-password", map[string]any{"name": c.Name, "password": password}, nil)
+		err := client.Do(e.Ctx, "POST", "/api/console/users/reset-password", map[string]any{"name": c.Name, "password": password}, nil)
 		if err != nil || c.PasswordFile != "" {
 			return err
 		}
@@ -151,10 +151,10 @@ type usersResetTOTP struct {
 	Name string `arg:"" help:"Name of the account."`
 }
 
-func (c *usersResetTOTP) Run(e *env) error {
+func (c *usersResetTOTP) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		var enrolment api.Enrolment
-		if err := client.Do(e.ctx, "POST", "/api/console/users/reset-totp", map[string]any{"name": c.Name}, &enrolment); err != nil {
+		if err := client.Do(e.Ctx, "POST", "/api/console/users/reset-totp", map[string]any{"name": c.Name}, &enrolment); err != nil {
 			return err
 		}
 		return printEnrolment(e, enrolment)
@@ -169,10 +169,10 @@ type usersTokens struct {
 
 type tokensList struct{ listing }
 
-func (c *tokensList) Run(e *env) error {
+func (c *tokensList) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		var tokens []api.Token
-		if err := client.Get(e.ctx, "/api/tokens", nil, &tokens); err != nil {
+		if err := client.Get(e.Ctx, "/api/tokens", nil, &tokens); err != nil {
 			return err
 		}
 		lines := [][]string{}
@@ -190,7 +190,7 @@ type tokensAdd struct {
 	Days  int      `help:"How long it is good for, up to 365." default:"90"`
 }
 
-func (c *tokensAdd) Run(e *env) error {
+func (c *tokensAdd) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		id, err := userID(e, client, c.User)
 		if err != nil {
@@ -198,10 +198,10 @@ func (c *tokensAdd) Run(e *env) error {
 		}
 		var made api.NewToken
 		body := map[string]any{"name": c.Name, "scopes": c.Scope, "days": c.Days}
-		if err := client.Do(e.ctx, "POST", "/api/console/tokens?user="+url.QueryEscape(id), body, &made); err != nil {
+		if err := client.Do(e.Ctx, "POST", "/api/console/tokens?user="+url.QueryEscape(id), body, &made); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintln(e.stdout, made.Secret)
+		_, err = fmt.Fprintln(e.Stdout, made.Secret)
 		return err
 	})
 }
@@ -210,9 +210,9 @@ type tokensRevoke struct {
 	ID string `arg:"" help:"ID of the token."`
 }
 
-func (c *tokensRevoke) Run(e *env) error {
+func (c *tokensRevoke) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
-		return client.Do(e.ctx, "DELETE", "/api/tokens/"+url.PathEscape(c.ID), nil, nil)
+		return client.Do(e.Ctx, "DELETE", "/api/tokens/"+url.PathEscape(c.ID), nil, nil)
 	})
 }
 
@@ -224,10 +224,10 @@ type usersAllowList struct {
 
 type allowListShow struct{ listing }
 
-func (c *allowListShow) Run(e *env) error {
+func (c *allowListShow) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		var access api.Access
-		if err := client.Get(e.ctx, "/api/access", nil, &access); err != nil {
+		if err := client.Get(e.Ctx, "/api/access", nil, &access); err != nil {
 			return err
 		}
 		lines := [][]string{}
@@ -242,15 +242,15 @@ type allowListSet struct {
 	Networks []string `arg:"" help:"Addresses or networks, such as 192.168.1.0/24 or fd00::/64."`
 }
 
-func (c *allowListSet) Run(e *env) error { return changeAccess(e, "admin_addresses", c.Networks) }
+func (c *allowListSet) Run(e *Env) error { return changeAccess(e, "admin_addresses", c.Networks) }
 
 type allowListClear struct{}
 
-func (allowListClear) Run(e *env) error { return changeAccess(e, "admin_addresses", []string{}) }
+func (allowListClear) Run(e *Env) error { return changeAccess(e, "admin_addresses", []string{}) }
 
-func changeAccess(e *env, what string, to []string) error {
+func changeAccess(e *Env, what string, to []string) error {
 	return e.with(false, func(client *console.Client) error {
-		return client.Do(e.ctx, "PUT", "/api/access", map[string]any{what: to}, nil)
+		return client.Do(e.Ctx, "PUT", "/api/access", map[string]any{what: to}, nil)
 	})
 }
 
@@ -261,10 +261,10 @@ type usersApprovals struct {
 
 type approvalsList struct{ listing }
 
-func (c *approvalsList) Run(e *env) error {
+func (c *approvalsList) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		var requests []api.Approval
-		if err := client.Get(e.ctx, "/api/approvals", nil, &requests); err != nil {
+		if err := client.Get(e.Ctx, "/api/approvals", nil, &requests); err != nil {
 			return err
 		}
 		lines := [][]string{}
@@ -277,4 +277,4 @@ func (c *approvalsList) Run(e *env) error {
 
 type approvalsClear struct{}
 
-func (approvalsClear) Run(e *env) error { return changeAccess(e, "approvals", []string{}) }
+func (approvalsClear) Run(e *Env) error { return changeAccess(e, "approvals", []string{}) }

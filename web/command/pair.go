@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"encoding/json"
@@ -18,20 +18,20 @@ type camerasPair struct {
 	listing
 }
 
-func (c *camerasPair) Run(e *env) error {
+func (c *camerasPair) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		id, err := cameraID(e, client, c.Camera)
 		if err != nil {
 			return err
 		}
 		var added api.Camera
-		if err := client.Do(e.ctx, "POST", "/api/pairings", map[string]any{"address": c.Address, "code": c.Code, "name": c.Name, "camera": id}, &added); err != nil {
+		if err := client.Do(e.Ctx, "POST", "/api/pairings", map[string]any{"address": c.Address, "code": c.Code, "name": c.Name, "camera": id}, &added); err != nil {
 			return err
 		}
 		if c.JSON {
-			return json.NewEncoder(e.stdout).Encode(cameraRow{added.ID, added.Name, added.URL, added.Trust, added.State.Phase, added.FPS, added.Bitrate})
+			return json.NewEncoder(e.Stdout).Encode(CameraRow{added.ID, added.Name, added.URL, added.Trust, added.State.Phase, added.FPS, added.Bitrate})
 		}
-		_, err = fmt.Fprintln(e.stdout, added.ID)
+		_, err = fmt.Fprintln(e.Stdout, added.ID)
 		return err
 	})
 }
@@ -40,13 +40,13 @@ type camerasEnrol struct {
 	ID string `arg:"" help:"ID or name of a camera that was added by its ONVIF address."`
 }
 
-func (c *camerasEnrol) Run(e *env) error {
+func (c *camerasEnrol) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		id, err := cameraID(e, client, c.ID)
 		if err != nil {
 			return err
 		}
-		return client.Do(e.ctx, "POST", "/api/cameras/"+id+"/enrol", nil, nil)
+		return client.Do(e.Ctx, "POST", "/api/cameras/"+id+"/enrol", nil, nil)
 	})
 }
 
@@ -54,13 +54,13 @@ type camerasRevoke struct {
 	ID string `arg:"" help:"ID or name of a paired camera."`
 }
 
-func (c *camerasRevoke) Run(e *env) error {
+func (c *camerasRevoke) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		id, err := cameraID(e, client, c.ID)
 		if err != nil {
 			return err
 		}
-		return client.Do(e.ctx, "POST", "/api/cameras/"+id+"/revoke", nil, nil)
+		return client.Do(e.Ctx, "POST", "/api/cameras/"+id+"/revoke", nil, nil)
 	})
 }
 
@@ -69,17 +69,17 @@ type camerasAccept struct {
 	Fingerprint string `help:"Trust this key, the one that the camera shows now, from here on. Without it the camera has to prove itself as before." placeholder:"F"`
 }
 
-func (c *camerasAccept) Run(e *env) error {
+func (c *camerasAccept) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		id, err := cameraID(e, client, c.ID)
 		if err != nil {
 			return err
 		}
-		return client.Do(e.ctx, "POST", "/api/cameras/"+id+"/accept", map[string]any{"fingerprint": c.Fingerprint}, nil)
+		return client.Do(e.Ctx, "POST", "/api/cameras/"+id+"/accept", map[string]any{"fingerprint": c.Fingerprint}, nil)
 	})
 }
 
-type caCommand struct {
+type CA struct {
 	Roll   caRoll   `cmd:"" help:"Replace the certificate authority of paired cameras; they follow by themselves as they are reached."`
 	Export caExport `cmd:"" help:"Print the certificates that paired cameras trust, in PEM."`
 }
@@ -88,29 +88,29 @@ type caRoll struct {
 	Force bool `help:"Take the next step although cameras were not reached; those have to be paired again."`
 }
 
-func (c *caRoll) Run(e *env) error {
+func (c *caRoll) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		var now api.DeviceAuthority
-		if err := client.Do(e.ctx, "POST", "/api/ca/devices", map[string]any{"force": c.Force}, &now); err != nil {
+		if err := client.Do(e.Ctx, "POST", "/api/ca/devices", map[string]any{"force": c.Force}, &now); err != nil {
 			return err
 		}
 		if len(now.Waiting) > 0 {
-			fmt.Fprintf(e.stderr, "Waiting for: %s\n", strings.Join(now.Waiting, ", "))
+			fmt.Fprintf(e.Stderr, "Waiting for: %s\n", strings.Join(now.Waiting, ", "))
 		}
-		_, err := fmt.Fprintln(e.stdout, now.Stage)
+		_, err := fmt.Fprintln(e.Stdout, now.Stage)
 		return err
 	})
 }
 
 type caExport struct{}
 
-func (caExport) Run(e *env) error {
+func (caExport) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		var now api.DeviceAuthority
-		if err := client.Get(e.ctx, "/api/ca/devices", nil, &now); err != nil {
+		if err := client.Get(e.Ctx, "/api/ca/devices", nil, &now); err != nil {
 			return err
 		}
-		_, err := io.WriteString(e.stdout, now.Roots)
+		_, err := io.WriteString(e.Stdout, now.Roots)
 		return err
 	})
 }
