@@ -17,7 +17,7 @@ import (
 // elsewhere are packages whose texts go to other programs, to files and to the command line.
 var elsewhere = []string{
 	"auth/ca", "auth/softkey", "camera/agent", "camera/isolation", "camera/onvif/sim", "nvr/evidence", "store/check", "store/migration", "store/parts",
-	"store/tlog", "web/console", "web/tls", "web/table.go", "web/metrics.go", "web/openapi.go", "nvr/backup/restore.go", "store/guard.go",
+	"store/tlog", "web/command", "web/console", "web/tls", "web/table.go", "web/metrics.go", "web/openapi.go", "nvr/backup/restore.go", "store/guard.go",
 	"store/clipsdir.go", "store/snapshot.go", "web/sentence",
 }
 
