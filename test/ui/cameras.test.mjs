@@ -52,6 +52,7 @@ test('a paired camera', async (t) => {
     await keep(page, 'add-paired');
     await dialog.getByRole('button', { name: 'Done' }).click();
     await page.getByRole('button', { name: 'Paired: what this means' }).waitFor();
+    await page.getByText('Both prove who they are on every connection. Nothing is left to do.').waitFor();
     await page.getByText('renewed by itself').waitFor();
     await page.getByText('Online').waitFor();
     await keep(page, 'cameras');
@@ -65,6 +66,21 @@ test('a paired camera', async (t) => {
     await page.getByText(/^Identity in doubt since/).first().waitFor();
     await page.getByText('Nothing was sent to it').first().waitFor();
     await page.getByText('Isolated until you decide').waitFor();
+    const languages = {
+      de: [/^Identität zweifelhaft seit/, 'Entscheiden', /bis du entscheidest: Sie bekommt kein Passwort/, 'Neu koppeln'],
+      fr: [/^Identité douteuse depuis/, 'Décider', /jusqu’à votre décision : aucun mot de passe/, 'Appairer à nouveau'],
+      es: [/^Identidad en duda desde/, 'Decidir', /hasta que decidas: no recibe ninguna contraseña/, 'Emparejar de nuevo'],
+      en: [/^Identity in doubt since/, 'Decide', /until you decide: no password goes to it/, 'Pair again'],
+    };
+    for (const [language, [what, decide, means, choice]] of Object.entries(languages)) {
+      await page.evaluate((language) => localStorage.setItem('cardea.language', language), language);
+      await page.reload();
+      await page.getByText(what).first().waitFor();
+      await page.getByRole('main').getByRole('button', { name: decide, exact: true }).click();
+      await dialog.getByText(means).waitFor();
+      await dialog.getByRole('button', { name: choice }).waitFor();
+      await page.keyboard.press('Escape');
+    }
     await keep(page, 'isolated');
     await accessible(page, 'isolated');
     await page.getByRole('link', { name: 'Live', exact: true }).click();
@@ -93,10 +109,9 @@ test('a paired camera', async (t) => {
     await dialog.getByRole('button', { name: 'Pair again' }).click();
     await dialog.getByRole('button', { name: 'Scan its QR code' }).click();
     assert.equal(await page.evaluate(() => window.hasDetector), false, 'Chromium reads codes itself here now: nothing has to be put in any more');
-    await until('what the camera sees', () => dialog.getByLabel('What this device').evaluate((v) => v.videoWidth > 0 && v.srcObject.getVideoTracks()[0].label));
-    await keep(page, 'scan');
     await dialog.getByText('The QR code was read').waitFor();
     await dialog.getByText(`It is of the camera at ${listen}`).waitFor();
+    assert.equal(await page.evaluate(() => window.readFrom), `${seenByPhone} 640 × 480`, 'from the frames of the browser’s own camera');
     await keep(page, 'scanned');
     await dialog.getByRole('button', { name: 'Pair again' }).click();
     await seen(page, page.getByText('Porch is paired again.'));
@@ -178,7 +193,11 @@ test('a pinned camera', async (t) => {
     await dialog.getByLabel('Name').fill('Yard');
     await dialog.getByRole('button', { name: 'Add this camera' }).click();
     await page.getByText('Online').waitFor();
-    await page.getByRole('button', { name: 'Pinned: what this means' }).waitFor();
+    await page.getByText('with the key that you confirmed. Better still: pair it.').waitFor();
+    await page.getByRole('button', { name: 'Pinned: what this means' }).click();
+    await dialog.getByText('If it changes, no password is sent').waitFor();
+    await dialog.getByText('Next better step:').waitFor();
+    await page.keyboard.press('Escape');
   });
 
   await t.test('is isolated when its key changes, until a person trusts the new one', async () => {

@@ -38,6 +38,7 @@ export async function readsCodes(page) {
         context.drawImage(video, 0, 0);
         const { data, width, height } = context.getImageData(0, 0, canvas.width, canvas.height);
         const code = window.jsQR(data, width, height);
+        window.readFrom = `${video.srcObject.getVideoTracks()[0].label} ${width} × ${height}`;
         return code ? [{ rawValue: code.data }] : [];
       }
     };

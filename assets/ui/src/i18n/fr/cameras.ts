@@ -185,7 +185,7 @@ export default {
     plain: 'Quiconque est sur son réseau peut la regarder. Mieux : RTSPS, ou un réseau à part.',
     pinnedEnrol: 'Chiffrée, avec la clé que vous avez confirmée. Mieux encore : lui donner un certificat.',
     plainEnrol: 'Quiconque est sur son réseau peut la regarder. Mieux : lui donner un certificat.',
-    enrol: 'Cette caméra parle ONVIF. « Lui donner un certificat », dans la liste des caméras, fait que les deux prouvent leur identité à chaque connexion. Celle qui n’en est pas capable le dit ; pour elle, RTSPS ou un réseau à part est ce qu’il y a de mieux ensuite.',
+    enrol: 'Cette caméra parle ONVIF. « Lui donner un certificat », dans la liste des caméras, fait que les deux prouvent leur identité à chaque connexion. Celle qui n’en est pas capable le dit ; pour elle, RTSPS ou un réseau à part est ce qu’il y a de mieux ensuite.',
   },
   imaging: {
     open: 'Régler l’image',
