@@ -22,8 +22,8 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 		return Info{}, err
 	}
 	return Info{
-		Manufacturer: short(n.child("Manufacturer").text), Model: short(n.child("Model").text),
-		Firmware: short(n.child("FirmwareVersion").text), Serial: short(n.child("SerialNumber").text),
+		Manufacturer: rtsp.Short(n.child("Manufacturer").text), Model: rtsp.Short(n.child("Model").text),
+		Firmware: rtsp.Short(n.child("FirmwareVersion").text), Serial: rtsp.Short(n.child("SerialNumber").text),
 	}, nil
 }
 

@@ -8,8 +8,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"syscall"
-	"unicode"
 
 	"cardea/camera/rtsp"
 )
@@ -92,13 +90,13 @@ func (e ErrFault) is(codes ...string) bool {
 
 // readFault reads a fault of SOAP 1.2, or of 1.1, which some cameras send in an envelope of 1.2.
 func readFault(operation string, n *node) ErrFault {
-	f := ErrFault{Operation: operation, Reason: short(n.child("Reason", "Text").text)}
+	f := ErrFault{Operation: operation, Reason: rtsp.Short(n.child("Reason", "Text").text)}
 	add := func(qname string) {
 		if _, local, found := strings.Cut(qname, ":"); found {
 			qname = local
 		}
 		if qname != "" && len(f.Codes) < 6 {
-			f.Codes = append(f.Codes, short(qname))
+			f.Codes = append(f.Codes, rtsp.Short(qname))
 		}
 	}
 	for code := n.child("Code"); code.name.Local != ""; code = code.child("Subcode") {
@@ -106,7 +104,7 @@ func readFault(operation string, n *node) ErrFault {
 	}
 	if len(f.Codes) == 0 {
 		add(n.child("faultcode").text)
-		f.Reason = short(n.child("faultstring").text)
+		f.Reason = rtsp.Short(n.child("faultstring").text)
 	}
 	return f
 }
@@ -116,10 +114,8 @@ func (c *Client) dialError(ctx context.Context, err error) error {
 	var (
 		pin    rtsp.ErrPin
 		who    rtsp.ErrIdentity
-		dns    *net.DNSError
-		header tls.RecordHeaderError
-		alert  tls.AlertError
 		op     *net.OpError
+		header tls.RecordHeaderError
 	)
 	host := c.cfg.URL.Host
 	switch {
@@ -129,36 +125,14 @@ func (c *Client) dialError(ctx context.Context, err error) error {
 		return who
 	case errors.Is(ctx.Err(), context.Canceled):
 		return ctx.Err()
-	case errors.As(err, &dns):
-		return rtsp.ErrUnreachable{Host: host, Reason: "its name is not known here", Err: err}
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return rtsp.ErrUnreachable{Host: host, Reason: "nothing listens on this port", Err: err}
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return rtsp.ErrUnreachable{Host: host, Reason: "there is no way to this address", Err: err}
+	case errors.As(err, &op) && op.Op == "dial":
+		return rtsp.DialError(host, c.cfg.Timeout, err)
 	case errors.As(err, &header):
 		return rtsp.ErrNotTLS{Host: host}
-	case errors.As(err, &alert) && alert == 70, strings.Contains(err.Error(), "unsupported protocol version"), strings.Contains(err.Error(), "protocol version not supported"):
-		// 70 is protocol_version (RFC 8446 section 6); crypto/tls has no typed error for a ServerHello that picks an older one.
+	case rtsp.OldTLS(err):
 		return rtsp.ErrTLSVersion{Needed: "1.3"}
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		if errors.As(err, &op) && op.Op == "dial" {
-			return rtsp.ErrUnreachable{Host: host, Reason: "there was no answer", Err: err}
-		}
 		return rtsp.ErrTimeout{Host: host, Doing: "it was asked over ONVIF", After: c.cfg.Timeout}
 	}
 	return ErrAnswer{Reason: "what came is not HTTP, or it was cut off"}
-}
-
-// short bounds text that comes from a camera and takes out what could disturb a log or a page.
-func short(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == '<' || r == '>' || r == unicode.ReplacementChar || unicode.Is(unicode.Cf, r) {
-			return -1
-		}
-		return r
-	}, s)
-	if r := []rune(s); len(r) > 80 {
-		s = string(r[:80]) + "…"
-	}
-	return strings.TrimSpace(s)
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"cardea/camera/rtsp"
 )
 
 // maxProfiles bounds how many profiles are looked at.
@@ -72,7 +74,7 @@ func profiles(n *node, media2 bool) (out []Profile) {
 		}
 		size := encoder.child("Resolution")
 		found := Profile{
-			Token: p.attr("token"), Name: short(p.child("Name").text), Source: source.child("SourceToken").text, Codec: codec(encoder.child("Encoding").text),
+			Token: p.attr("token"), Name: rtsp.Short(p.child("Name").text), Source: source.child("SourceToken").text, Codec: codec(encoder.child("Encoding").text),
 			Width: number(size.child("Width").text), Height: number(size.child("Height").text),
 			encoder: encoder.attr("token"), media2: media2,
 		}
@@ -102,7 +104,7 @@ func axes(ptz *node) (panTilt, zoom bool) {
 
 // codec gives a name one spelling: Media 2 takes those of IANA, cameras what they like.
 func codec(s string) string {
-	switch s = strings.ToUpper(short(s)); s {
+	switch s = strings.ToUpper(rtsp.Short(s)); s {
 	case "H.264", "AVC":
 		return "H264"
 	case "H.265", "HEVC":

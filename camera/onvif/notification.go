@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"cardea/camera/rtsp"
 )
 
 // Bounds of a notification.
@@ -40,7 +42,7 @@ func notifications(n *node, offset time.Duration) (out []Notification) {
 		if topic == "" {
 			continue
 		}
-		found := Notification{Topic: topic, Operation: short(message.attr("PropertyOperation")), Data: map[string]string{}}
+		found := Notification{Topic: topic, Operation: rtsp.Short(message.attr("PropertyOperation")), Data: map[string]string{}}
 		var source []string
 		for name, value := range items(message.child("Source")) {
 			source = append(source, name+"="+value)
@@ -70,7 +72,7 @@ func items(n *node) map[string]string {
 }
 
 func bounded(s string) string {
-	if s = short(s); len(s) > maxValue {
+	if s = rtsp.Short(s); len(s) > maxValue {
 		return ""
 	}
 	return s
@@ -82,7 +84,7 @@ func topicOf(text string) string {
 		return ""
 	}
 	var parts []string
-	for part := range strings.SplitSeq(short(text), "/") {
+	for part := range strings.SplitSeq(rtsp.Short(text), "/") {
 		if _, local, found := strings.Cut(part, ":"); found {
 			part = local
 		}

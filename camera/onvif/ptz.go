@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	"cardea/camera/rtsp"
 )
 
 // maxPresets bounds how many presets are looked at.
@@ -23,7 +25,7 @@ func (c *Client) Presets(ctx context.Context, profile string) ([]Preset, error) 
 	var out []Preset
 	for _, p := range n.all("Preset") {
 		if token := p.attr("token"); token != "" && len(token) <= 64 && len(out) < maxPresets {
-			out = append(out, Preset{token, short(p.child("Name").text)})
+			out = append(out, Preset{token, rtsp.Short(p.child("Name").text)})
 		}
 	}
 	return out, nil

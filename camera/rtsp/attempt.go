@@ -77,7 +77,7 @@ func (a *attempt) reason() error {
 // guard turns a panic into a reason. It is deferred in whatever the library calls from its own goroutines.
 func (a *attempt) guard() {
 	if r := recover(); r != nil {
-		a.fail(ErrInternal{Detail: short(fmt.Sprint(r))})
+		a.fail(ErrInternal{Detail: Short(fmt.Sprint(r))})
 		a.link.conn.Close()
 	}
 }
@@ -166,7 +166,7 @@ func (a *attempt) otherTransport(err error) bool {
 func (a *attempt) dialogue(u *base.URL) (doing string, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = ErrInternal{Detail: short(fmt.Sprint(r))}
+			err = ErrInternal{Detail: Short(fmt.Sprint(r))}
 		}
 	}()
 	desc, _, err := a.client.Describe(u)
@@ -259,7 +259,7 @@ func (a *attempt) interleaved(channel byte, data []byte) {
 func (a *attempt) vet(res *base.Response) {
 	defer func() {
 		if r := recover(); r != nil {
-			a.fail(ErrInternal{Detail: short(fmt.Sprint(r))})
+			a.fail(ErrInternal{Detail: Short(fmt.Sprint(r))})
 			res.StatusCode, res.Header, res.Body = base.StatusBadRequest, base.Header{}, nil
 		}
 	}()

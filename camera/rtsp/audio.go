@@ -204,7 +204,7 @@ func codecName(f format.Format) string {
 		return name
 	}
 	if m := f.RTPMap(); m != "" {
-		return short(m)
+		return Short(m)
 	}
 	return "an unknown encoding"
 }

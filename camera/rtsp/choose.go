@@ -63,7 +63,7 @@ func (r *receiver) choose(desc *description.Session) ([]choice, error) {
 				chosen = append(chosen, choice{m, f, a})
 			default:
 				others = append(others, name)
-				skip(fmt.Sprintf("%s (%s)", name, short(string(m.Type))), "only video and sound are recorded")
+				skip(fmt.Sprintf("%s (%s)", name, Short(string(m.Type))), "only video and sound are recorded")
 			}
 		}
 	}

@@ -143,7 +143,7 @@ func (d *demux) stop() {
 func (d *demux) parse() (text bool) {
 	defer func() {
 		if r := recover(); r != nil {
-			d.err = ErrInternal{Detail: short(fmt.Sprint(r))}
+			d.err = ErrInternal{Detail: Short(fmt.Sprint(r))}
 			d.failed(d.err) // now, while the stack still shows where it came from
 			text = false
 		}

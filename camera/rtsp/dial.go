@@ -31,12 +31,12 @@ func dial(ctx context.Context, cfg Config) (*link, error) {
 		if ctx.Err() != nil && context.Cause(ctx) == context.Canceled {
 			return nil, ctx.Err()
 		}
-		return nil, dialError(host, cfg.ConnectTimeout, err)
+		return nil, DialError(host, cfg.ConnectTimeout, err)
 	}
 	low, err := newLowWater(conn.(*net.TCPConn))
 	if err != nil {
 		conn.Close()
-		return nil, dialError(host, cfg.ConnectTimeout, err)
+		return nil, DialError(host, cfg.ConnectTimeout, err)
 	}
 	if cfg.URL.Scheme == "rtsp" {
 		low.async.Store(true)

@@ -191,21 +191,22 @@ func TestNeverAKeyFrame(t *testing.T) {
 // TestHugeUnitOverTheWire is attack case 59 of docs/attacks.md.
 func TestHugeUnitOverTheWire(t *testing.T) {
 	t.Parallel()
+	flooded := make(chan struct{})
 	cam := newRawCamera(t, func(c *rawConn, _ int) {
 		p := newPacker(t, h264Media().Formats[0], 1400)
 		c.film(p, 0, 3, 0)
 		chunk := append([]byte{0x7c, 0x85}, bytes.Repeat([]byte{0x55}, 65000)...)
 		for range 1600 { // 100 MB
-			if !c.send(0, &rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SSRC: p.ssrc, SequenceNumber: p.seq, Timestamp: 3 * tick25}, Payload: chunk}) {
-				return
-			}
+			c.send(0, &rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SSRC: p.ssrc, SequenceNumber: p.seq, Timestamp: 3 * tick25}, Payload: chunk})
 			chunk[1] = 0x05
 			p.seq++
 		}
+		close(flooded)
 		for i := 4; c.film(p, i, 1, 5*time.Millisecond); i++ {
 		}
 	})
-	s, c, stop := play(t, Config{URL: cam.url("/x")})
+	s, c, stop := play(t, Config{URL: cam.url("/x"), StallTimeout: 10 * time.Minute}) // a busy machine needs a while to read so much
+	<-flooded
 	eventually(t, "frames after the flood", func() bool { return len(c.list()) > 20 && s.Stats().Oversize == 1 })
 	stop()
 }
