@@ -37,6 +37,7 @@ func TestSentences(t *testing.T) {
 		{"wrong password", add(strings.Replace(locked, "//", "//viewer:wr0ng-secret@", 1)), 1, "refused the user name or the password"},
 		{"no password", add(locked), 1, "asks for a user name"},
 		{"unreachable", add("rtsp://" + closedPort(t) + "/x"), 1, "cannot be reached"},
+		{"unknown key", add(strings.Replace(p.base, "https", "rtsps", 1) + "/x"), 1, "run this again with --fingerprint "},
 		{"unsupported codec", add(mjpegCamera(t)), 1, "cannot be recorded"},
 		{"unknown camera", []string{"cameras", "remove", "nobody"}, 1, "no camera"},
 		{"unknown clip", []string{"clips", "export", "01JABCDEFGHJKMNPQRSTVWXYZ0"}, 1, "no clip"},

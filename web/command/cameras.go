@@ -74,17 +74,24 @@ func (c *Setup) Run(e *Env) error {
 			return UsageError("the passphrase of the vault needs at least 12 characters: it protects every recording")
 		}
 	}
-	identity, err := vault.Generate(vault.Type(c.VaultType))
-	if err != nil {
-		return err
-	}
-	wrapped, err := vault.WrapPassphrase(identity, passphrase)
-	if err != nil {
-		return err
-	}
 	return e.with(true, func(client *console.Client) error {
+		var state api.Setup
+		if err := client.Get(e.Ctx, "/api/setup", nil, &state); err != nil {
+			return err
+		}
+		if state.Claimed { // before seconds of work
+			return errors.New("this box already has an owner; who lost the access runs `cardea users reset-password` and `cardea users reset-totp`")
+		}
+		identity, err := vault.Generate(vault.Type(c.VaultType))
+		if err != nil {
+			return err
+		}
+		wrapped, err := vault.WrapPassphrase(identity, passphrase)
+		if err != nil {
+			return err
+		}
 		var enrolment api.Enrolment
-		err := client.Do(e.Ctx, "POST", "/api/console/setup", map[string]any{
+		err = client.Do(e.Ctx, "POST", "/api/console/setup", map[string]any{
 			"name": c.Owner, "password": password, "vault_type": c.VaultType, "recipient": identity.Recipient().String(), "wrapped": wrapped,
 		}, &enrolment)
 		if err != nil {

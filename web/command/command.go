@@ -53,7 +53,13 @@ func (e ExitError) Error() string { return fmt.Sprintf("exit status %d", int(e))
 func Sentence(err error) string {
 	var p *console.Problem
 	if errors.As(err, &p) {
-		return p.Error()
+		said := p.Error()
+		for _, at := range p.Errors {
+			if at.Location == "body.fingerprint" && len(at.Message) == 64 { // the screen has a button for it
+				said += " To confirm it, run this again with --fingerprint " + at.Message
+			}
+		}
+		return said
 	}
 	return err.Error()
 }
