@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { LogEntry } from '../api/types';
+import { use } from '../i18n/m';
 import { csv, tell } from './sentences';
 
 const at = (clock: string) => new Date(`2026-11-24T${clock}`).toISOString();
@@ -43,6 +44,27 @@ test('acts are told in words', () => {
 test('what the box adds is told in words where it has them', () => {
   expect(say([record('18:00:00', 'sign-in', { detail: 'password and code' })])).toEqual(['Anna signed in (password and code) from 192.168.1.20']);
   expect(say([record('18:00:00', 'user.invite', { object: 'Bert', detail: 'viewer' })])).toEqual(['Anna invited “Bert” (Viewer) from 192.168.1.20']);
+});
+
+test('what was changed is told in the language of the person', async () => {
+  const records = [
+    record('18:00:00', 'camera.change', { camera_name: 'Hof', detail: 'name, sub-stream, retention' }),
+    record('18:00:00', 'settings.change', { detail: 'retention_days 30, previews true' }),
+    record('18:00:00', 'user.change', { object: 'Bert', detail: 'role: viewer disabled: true all cameras: false, else 2' }),
+    record('18:00:00', 'grant.revoke', { object: 'Haus', detail: 'device Telefon for Bert' }),
+    record('18:00:00', 'user.add', { object: 'Bert', detail: 'viewer, invited by Ada', said: { code: 'log.invited-by', params: { role: 'viewer', name: 'Ada' } } }),
+    record('18:00:00', 'camera.remove', { camera_name: 'Hof', detail: 'its clips are kept', said: { code: 'log.kept' } }),
+  ];
+  await use('de');
+  expect(say(records).map((text) => /\((.*)\)/.exec(text)?.[1])).toEqual([
+    'Name, kleinerer Stream, Aufbewahrung',
+    'Tage für Aufnahmen 30, Vorschauen an',
+    'Zuschauer, gesperrt, 2 Kameras',
+    'Gerät Telefon für Bert',
+    'Zuschauer, eingeladen von Ada',
+    'ihre Aufnahmen bleiben',
+  ]);
+  await use('en');
 });
 
 test('an act that is not known is still told', () => {

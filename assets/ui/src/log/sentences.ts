@@ -2,6 +2,7 @@
 import type { LogEntry } from '../api/types';
 import { clock, clockSeconds, dayBrief } from '../controls/format';
 import { lookUp, m } from '../i18n/m';
+import { inWords } from '../i18n/said';
 import { asked, roleLabel } from '../people/words';
 import type { Told } from './told';
 
@@ -41,8 +42,44 @@ function who(e: LogEntry): string {
   return e.name || (e.action.startsWith('log.') ? m.log.box : m.log.somebody);
 }
 
-/** The box tells details in English; those that are few have words here. */
-const inWords = (detail: string) => lookUp<string>(m.log.details, detail) ?? roleLabel(detail);
+const word = (text: string) => lookUp<string>(m.log.details, text) ?? roleLabel(text);
+
+/** What the box says of an account that was changed, a part each. */
+const accountParts: [RegExp, (value: string) => string][] = [
+  [/\brole: (\w+)/, roleLabel],
+  [/\bdisabled: (\w+)/, (yes) => (yes === 'true' ? m.log.accountLocked : m.log.accountOpen)],
+  [/\ball cameras: true/, () => m.people.allCameras],
+  [/\ball cameras: false, else (\d+)/, (n) => m.log.seesCameras(Number(n))],
+];
+
+/** More about an act: a sentence of the box, or one of the short lists of words that it keeps of what was changed, and for whom. */
+function detailText(e: LogEntry): string {
+  const detail = e.detail ?? '';
+  const values = Object.entries(e.said?.params ?? {}).map(([name, value]) => [name, typeof value === 'string' && name !== 'name' ? word(value) : value] as const);
+  const said = inWords(detail, e.said && { ...e.said, params: Object.fromEntries(values) });
+  if (said !== detail) return said;
+  const whole = word(detail);
+  if (whole !== detail) return whole;
+  if (e.action === 'user.change') {
+    return accountParts.flatMap(([form, tell]) => form.exec(detail)?.slice(0, 2).slice(-1).map(tell) ?? []).join(', ') || detail;
+  }
+  const [, link, owner] = /^(link \w{26} )?of (.+)$/.exec(detail) ?? [];
+  if (owner && (link || e.action === 'token.remove')) return m.log.ofWhom(owner);
+  const [, what = '', whom] = (e.action.startsWith('grant.') || e.action === 'vault.revoke' ? /^(.*?) ?\bfor (.+)$/.exec(detail) : null) ?? [];
+  if (whom) return [detailWords(what), m.log.forWhom(whom)].filter(Boolean).join(' ');
+  return detailWords(detail);
+}
+
+/** "name, retention_days 30": each with its first word, which is what was changed. */
+const detailWords = (detail: string) =>
+  detail
+    .split(', ')
+    .map((part) => {
+      if (word(part) !== part) return word(part);
+      const [, key = '', value = ''] = /^(\S+)( .+)?$/.exec(part) ?? [];
+      return word(key) === key ? part : `${word(key)}${value && ` ${word(value.trim())}`}`;
+    })
+    .join(', ');
 
 function told(e: LogEntry): Told {
   const plain = e.object ?? '';
@@ -51,7 +88,7 @@ function told(e: LogEntry): Told {
     object: e.object ? m.log.quoted(e.object) : m.log.something,
     plain: e.action.startsWith('approval.') ? asked(plain) : plain,
     span: span(e),
-    more: e.detail ? ` (${inWords(e.detail)})` : '',
+    more: e.detail ? ` (${detailText(e)})` : '',
     refused: e.result === 'refused',
     own: e.object === undefined || e.object === e.name,
   };
