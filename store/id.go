@@ -28,6 +28,17 @@ func (db *DB) NewID(at time.Time) (ID, error) {
 	return id, nil
 }
 
+// fillIn says when a row was made, and gives it an ID of that time, where either is zero.
+func (db *DB) fillIn(id *ID, created *time.Time) (err error) {
+	if created.IsZero() {
+		*created = db.now()
+	}
+	if *id == (ID{}) {
+		*id, err = db.NewID(*created)
+	}
+	return err
+}
+
 // micros is how a time is stored.
 func micros(at time.Time) int64 { return at.UnixMicro() }
 

@@ -39,15 +39,8 @@ func (db *DB) AddInvitation(ctx context.Context, v Invitation) (Invitation, erro
 	if err := checkName("user", v.Name); err != nil {
 		return v, err
 	}
-	if v.Created.IsZero() {
-		v.Created = db.now()
-	}
-	if v.ID == (ID{}) {
-		id, err := db.NewID(v.Created)
-		if err != nil {
-			return v, err
-		}
-		v.ID = id
+	if err := db.fillIn(&v.ID, &v.Created); err != nil {
+		return v, err
 	}
 	var cameras []string
 	for _, id := range v.Cameras {

@@ -29,15 +29,8 @@ func scanPasskey(row scanner) (k Passkey, err error) {
 
 // AddPasskey stores a credential; ID and Created are filled in where they are zero. One that is known already is a Conflict.
 func (db *DB) AddPasskey(ctx context.Context, k Passkey) (Passkey, error) {
-	if k.Created.IsZero() {
-		k.Created = db.now()
-	}
-	if k.ID == (ID{}) {
-		id, err := db.NewID(k.Created)
-		if err != nil {
-			return k, err
-		}
-		k.ID = id
+	if err := db.fillIn(&k.ID, &k.Created); err != nil {
+		return k, err
 	}
 	return k, db.write(ctx, func(t *tx) error {
 		user, err := userNo(t, k.User)

@@ -33,15 +33,8 @@ func (db *DB) AddToken(ctx context.Context, k Token) (Token, error) {
 	if len(k.Hash) != 32 || k.Expires.IsZero() || len(k.Scopes) == 0 {
 		return k, Errorf(Invalid, "a token needs the hash of its secret, scopes and an end")
 	}
-	if k.Created.IsZero() {
-		k.Created = db.now()
-	}
-	if k.ID == (ID{}) {
-		id, err := db.NewID(k.Created)
-		if err != nil {
-			return k, err
-		}
-		k.ID = id
+	if err := db.fillIn(&k.ID, &k.Created); err != nil {
+		return k, err
 	}
 	return k, db.write(ctx, func(t *tx) error {
 		user, err := userNo(t, k.User)

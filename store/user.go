@@ -101,15 +101,8 @@ func (db *DB) CreateUser(ctx context.Context, user User, recovery [][]byte, clai
 	if user.PasswordHash == "" || (user.Role != RoleOwner && user.Role != RoleMember && user.Role != RoleViewer) {
 		return Errorf(Invalid, "a user needs a password and is owner, member or viewer")
 	}
-	if user.Created.IsZero() {
-		user.Created = db.now()
-	}
-	if user.ID == (ID{}) {
-		id, err := db.NewID(user.Created)
-		if err != nil {
-			return err
-		}
-		user.ID = id
+	if err := db.fillIn(&user.ID, &user.Created); err != nil {
+		return err
 	}
 	return db.write(ctx, func(t *tx) error {
 		if claim != nil {

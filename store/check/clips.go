@@ -41,6 +41,8 @@ type clip struct {
 
 func (c *clip) path() string { return disk.ClipPath(c.camera, time.UnixMicro(c.start), c.id) }
 
+func (c *clip) key() ulid.ULID { return c.id }
+
 // same reports whether nothing has happened to the row since other was read.
 func (c *clip) same(other *clip) bool {
 	return c.state == other.state && c.bytes == other.bytes && c.durable == other.durable && c.start == other.start && bytes.Equal(c.sha256, other.sha256)
@@ -87,7 +89,7 @@ func (c *checker) clips(ctx context.Context) error {
 		if err != nil || len(rows) == 0 {
 			return err
 		}
-		if err := c.settle(ctx, rows); err != nil {
+		if err := settle(ctx, c, rows, c.inspect, c.clip); err != nil {
 			return err
 		}
 		seen += int64(len(rows))
@@ -97,53 +99,6 @@ func (c *checker) clips(ctx context.Context) error {
 		last := &rows[len(rows)-1]
 		camera, start = last.number, last.start
 	}
-}
-
-// settle inspects rows until what is wrong with them is not a matter of timing: what looks wrong twice, with the same row and some
-// time in between for the file to follow, is wrong.
-func (c *checker) settle(ctx context.Context, rows []clip) error {
-	var suspects []clip
-	for i := range rows {
-		faults, err := c.inspect(ctx, &rows[i])
-		if err != nil {
-			return err
-		}
-		if len(faults) > 0 {
-			suspects = append(suspects, rows[i])
-		}
-	}
-	if len(suspects) == 0 {
-		return nil
-	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(settlingDelay):
-	}
-	var changed []clip
-	for i := range suspects {
-		row, found, err := c.clip(ctx, suspects[i].id)
-		if err != nil {
-			return err
-		}
-		switch {
-		case !found: // deleted meanwhile
-		case !row.same(&suspects[i]):
-			changed = append(changed, row)
-		default:
-			faults, err := c.inspect(ctx, &row)
-			if err != nil {
-				return err
-			}
-			if c.faults = append(c.faults, faults...); len(c.faults) >= maxFaults {
-				return errEnough
-			}
-		}
-	}
-	if len(changed) == 0 {
-		return nil
-	}
-	return c.settle(ctx, changed)
 }
 
 // inspect gives what is wrong with a clip, as the row says and the file is now.

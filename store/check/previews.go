@@ -30,6 +30,9 @@ type preview struct {
 
 func (p *preview) path() string { return disk.PreviewPath(p.camera, time.UnixMicro(p.start), p.id) }
 
+func (p *preview) key() ulid.ULID { return p.id }
+
+// same reports whether nothing has happened to the row since other was read.
 func (p *preview) same(other *preview) bool {
 	return p.state == other.state && p.bytes == other.bytes && p.start == other.start && bytes.Equal(p.sha256, other.sha256)
 }
@@ -66,42 +69,11 @@ func (c *checker) previews(ctx context.Context) error {
 		if err != nil || len(rows) == 0 {
 			return err
 		}
-		for i := range rows {
-			if err := c.settlePreview(ctx, &rows[i]); err != nil {
-				return err
-			}
+		if err := settle(ctx, c, rows, c.inspectPreview, c.preview); err != nil {
+			return err
 		}
 		last = rows[len(rows)-1].id[:]
 	}
-}
-
-// settlePreview reports what is wrong with a preview twice, with the same row.
-func (c *checker) settlePreview(ctx context.Context, row *preview) error {
-	faults, err := c.inspectPreview(ctx, row)
-	if err != nil || len(faults) == 0 {
-		return err
-	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(settlingDelay):
-	}
-	now, found, err := c.preview(ctx, row.id)
-	switch {
-	case err != nil:
-		return err
-	case !found: // deleted meanwhile
-		return nil
-	case !now.same(row):
-		return c.settlePreview(ctx, &now)
-	}
-	if faults, err = c.inspectPreview(ctx, &now); err != nil {
-		return err
-	}
-	if c.faults = append(c.faults, faults...); len(c.faults) >= maxFaults {
-		return errEnough
-	}
-	return nil
 }
 
 // inspectPreview gives what is wrong with a preview, as the row says and the file is now. Of one that is about to be written the file is
