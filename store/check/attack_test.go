@@ -13,6 +13,7 @@ import (
 // TestAttack69 is attack case 69 for the write-ahead log and single bits: what is lost from the log or turned over in a page is found, because files,
 // hashes and the footage log know of it too. Torn pages and lost halves are in TestDamagedDatabase, here and in store.
 func TestAttack69(t *testing.T) {
+	t.Parallel()
 	h := furnish(t)
 	copied := func(t *testing.T) string {
 		t.Helper()

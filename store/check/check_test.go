@@ -154,6 +154,7 @@ func run(t *testing.T, config check.Config) []check.Fault {
 }
 
 func TestSound(t *testing.T) {
+	t.Parallel()
 	h := furnish(t)
 	seen := int64(0)
 	if faults := run(t, check.Config{Dir: h.dir, Progress: func(n int64) { seen = n }}); len(faults) != 0 {
@@ -170,6 +171,7 @@ func TestSound(t *testing.T) {
 
 // TestReadOnlyDisk: a box is examined without writing to its disk. What is still in the write-ahead log is not passed over in silence.
 func TestReadOnlyDisk(t *testing.T) {
+	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("mounting a tmpfs takes root")
 	}
@@ -194,6 +196,7 @@ func TestReadOnlyDisk(t *testing.T) {
 
 // TestCopy: of a data directory that was copied its own clips are checked, not those of the original.
 func TestCopy(t *testing.T) {
+	t.Parallel()
 	h := furnish(t)
 	ok(t, h.db.Close())
 	twin := filepath.Join(t.TempDir(), "twin")
@@ -212,6 +215,7 @@ func TestCopy(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	other := "01JNXZ3V5H8Q2W4E6R8T0Y1M3A"
 	for _, test := range []struct {
 		name      string
@@ -357,6 +361,7 @@ func flip(t *testing.T, path string, at int64) {
 
 // TestDamagedDatabase is attack case 69 of docs/attacks.md.
 func TestDamagedDatabase(t *testing.T) {
+	t.Parallel()
 	h := furnish(t)
 	ok(t, h.db.Close())
 	path := filepath.Join(h.dir, store.FileName)
@@ -389,6 +394,7 @@ func TestDamagedDatabase(t *testing.T) {
 }
 
 func TestBesideARecorder(t *testing.T) {
+	t.Parallel()
 	h := furnish(t)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})

@@ -43,6 +43,7 @@ func (h *home) pair(t *testing.T, name string) store.Device {
 
 // TestDevices: I25 holds through the life of paired cameras, and each damage to it is found.
 func TestDevices(t *testing.T) {
+	t.Parallel()
 	furnished := func(t *testing.T) *home {
 		h := furnish(t)
 		h.pair(t, "Garden")

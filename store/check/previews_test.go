@@ -42,6 +42,7 @@ func (h *home) preview(t *testing.T, start time.Time, written bool) (store.Clip,
 }
 
 func TestPreviewFaults(t *testing.T) {
+	t.Parallel()
 	at := noon.Add(time.Hour)
 	h := furnish(t)
 	h.preview(t, at, true)

@@ -68,6 +68,7 @@ func mount(t *testing.T, options string) string {
 }
 
 func TestClipPath(t *testing.T) {
+	t.Parallel()
 	// 23:30 on the last day of the year in UTC, whatever the local date.
 	start := time.Date(2026, 1, 1, 1, 30, 0, 0, time.FixedZone("", 2*3600))
 	if got, want := disk.ClipPath(storeID, start, storeID), storeID.String()+"/2025/12/31/"+storeID.String()+".mp4.age"; got != want {
@@ -76,6 +77,7 @@ func TestClipPath(t *testing.T) {
 }
 
 func TestLifeOfAFile(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "clips")
 	root := open(t, dir)
 	name := disk.ClipPath(storeID, time.Unix(0, 0), storeID)
@@ -115,6 +117,7 @@ func TestLifeOfAFile(t *testing.T) {
 }
 
 func TestRemoveKeepsNeighbours(t *testing.T) {
+	t.Parallel()
 	root := open(t, t.TempDir())
 	ok(t, errors.Join(put(root, "a/b/1", nil), put(root, "a/b/2", nil), put(root, "a/c/3", nil)))
 	ok(t, root.Remove("a/b/1", "a/c/3"))
@@ -128,6 +131,7 @@ func TestRemoveKeepsNeighbours(t *testing.T) {
 
 // TestEscape is attack case 46 of docs/attacks.md.
 func TestEscape(t *testing.T) {
+	t.Parallel()
 	outside := t.TempDir()
 	dir := t.TempDir()
 	root := open(t, dir)
@@ -150,6 +154,7 @@ func TestEscape(t *testing.T) {
 }
 
 func TestCreateBesideRemove(t *testing.T) {
+	t.Parallel()
 	root := open(t, t.TempDir())
 	var group sync.WaitGroup
 	for worker := range 4 {
@@ -171,6 +176,7 @@ func TestCreateBesideRemove(t *testing.T) {
 }
 
 func TestReplace(t *testing.T) {
+	t.Parallel()
 	root := open(t, t.TempDir())
 	write := func(text string, err error) func(io.Writer) error {
 		return func(w io.Writer) error {
@@ -194,6 +200,7 @@ func TestReplace(t *testing.T) {
 }
 
 func TestMarker(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if _, err := disk.Open(disk.Config{Dir: dir, Store: storeID}); !errors.Is(err, disk.ErrNotMounted) {
 		t.Errorf("without marker: %v", err)
@@ -216,6 +223,7 @@ func TestMarker(t *testing.T) {
 
 // TestDiskGoesAndComesBack is attack case 72 of docs/attacks.md.
 func TestDiskGoesAndComesBack(t *testing.T) {
+	t.Parallel()
 	dir := mount(t, "size=1m")
 	root := open(t, dir)
 	ok(t, put(root, "a/1", []byte("x")))
@@ -257,6 +265,7 @@ func TestDiskGoesAndComesBack(t *testing.T) {
 }
 
 func TestWaitForDisk(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "mnt")
 	root, err := disk.Open(disk.Config{Dir: dir, Store: storeID, Wait: true})
 	ok(t, err)
@@ -279,6 +288,7 @@ func TestWaitForDisk(t *testing.T) {
 
 // TestFullDisk is attack case 65 of docs/attacks.md.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	root := open(t, mount(t, "size=256k"))
 	file, err := root.Create("a/clip")
 	ok(t, err)
@@ -314,6 +324,7 @@ func TestFullDisk(t *testing.T) {
 
 // TestAppendAgainAfterFull is attack case 65 of docs/attacks.md.
 func TestAppendAgainAfterFull(t *testing.T) {
+	t.Parallel()
 	dir := mount(t, "size=256k")
 	root := open(t, dir)
 	ballast := filepath.Join(dir, "ballast")
@@ -335,6 +346,7 @@ func TestAppendAgainAfterFull(t *testing.T) {
 
 // TestNoInodes is attack case 72 of docs/attacks.md.
 func TestNoInodes(t *testing.T) {
+	t.Parallel()
 	root := open(t, mount(t, "size=1m,nr_inodes=8"))
 	var failure error
 	for i := 0; failure == nil; i++ {
@@ -350,6 +362,7 @@ func TestNoInodes(t *testing.T) {
 
 // TestReadOnlyDisk is attack cases 66 and 72 of docs/attacks.md.
 func TestReadOnlyDisk(t *testing.T) {
+	t.Parallel()
 	dir := mount(t, "size=1m")
 	root := open(t, dir)
 	ok(t, put(root, "a/1", nil))

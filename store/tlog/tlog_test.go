@@ -64,6 +64,7 @@ func verify(t testing.TB, dir string, v tlog.Verification) []string {
 
 // TestGrow integrates in steps of many sizes, over restarts, and holds every proof against golang.org/x/mod's checkers.
 func TestGrow(t *testing.T) {
+	t.Parallel()
 	dir, source := t.TempDir(), &records{}
 	log := open(t, dir, source)
 	if info, err := os.Stat(filepath.Join(dir, "keys", "log.key")); err != nil || info.Mode().Perm() != 0o600 {
@@ -143,6 +144,7 @@ func TestGrow(t *testing.T) {
 
 // TestAttacks are the ways to change a log that security.md numbers 80 to 83, as somebody with the files can do it.
 func TestAttacks(t *testing.T) {
+	t.Parallel()
 	const size = 700
 	change := func(t *testing.T, dir, path string, at int) {
 		path = filepath.Join(dir, "log", filepath.FromSlash(path))
@@ -249,6 +251,7 @@ func again(t *testing.T, dir string, source records) {
 // TestFork: two checkpoints of one size are the evidence (83), and what a witness says to them.
 // Attack case 83 of docs/attacks.md.
 func TestFork(t *testing.T) {
+	t.Parallel()
 	dir, source := t.TempDir(), &records{}
 	source.add(10)
 	log := open(t, dir, source)
@@ -277,6 +280,7 @@ func TestFork(t *testing.T) {
 
 // TestCrash: whatever a crash leaves of an extension, the next run writes it again, and the log in between is sound.
 func TestCrash(t *testing.T) {
+	t.Parallel()
 	dir, source := t.TempDir(), &records{}
 	source.add(200)
 	log := open(t, dir, source)
@@ -332,6 +336,7 @@ func FuzzCheckpoint(f *testing.F) {
 
 // TestVectors pins the format: a browser or a public tool computes the same.
 func TestVectors(t *testing.T) {
+	t.Parallel()
 	leaf := tlog.Commit(bytes.Repeat([]byte{7}, 32), []byte(`{"v":1}`))
 	if got, want := base64.StdEncoding.EncodeToString(leaf[:]), "wOM/mtDQ6oomiHiQZsn2gJaG1+KFsLjIyoLMnAXHPq4="; got != want {
 		t.Errorf("commitment is %s, want %s", got, want)
@@ -345,6 +350,7 @@ func TestVectors(t *testing.T) {
 // (84), and keeps both sides of a contradiction (81, 83).
 // Attack cases 81 and 84 of docs/attacks.md.
 func TestWitness(t *testing.T) {
+	t.Parallel()
 	dir, source := t.TempDir(), &records{}
 	source.add(5)
 	log := open(t, dir, source)

@@ -10,6 +10,7 @@ import (
 )
 
 func TestBoxKey(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "keys", "box.key")
 	var wg sync.WaitGroup
 	keys := make([]*BoxKey, 4)

@@ -8,6 +8,7 @@ import (
 )
 
 func TestSealIdentity(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []Type{Hybrid, X25519} {
 		t.Run(string(kind), func(t *testing.T) {
 			id, key := generate(t, Hybrid), generate(t, kind)
@@ -52,6 +53,7 @@ func TestSealIdentity(t *testing.T) {
 
 // TestRewrap opens a file with another header by age itself.
 func TestRewrap(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []Type{Hybrid, X25519} {
 		for _, to := range []Type{Hybrid, X25519} {
 			t.Run(string(kind)+" to "+string(to), func(t *testing.T) {

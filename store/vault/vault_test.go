@@ -51,6 +51,7 @@ func noise(n int) []byte {
 }
 
 func TestSealedFileIsAge(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []Type{Hybrid, X25519} {
 		for _, n := range []int{0, 1, ChunkSize - 1, ChunkSize, ChunkSize + 1, 3 * ChunkSize, 200_000} {
 			t.Run(fmt.Sprint(kind, n), func(t *testing.T) {
@@ -95,6 +96,7 @@ func TestSealedFileIsAge(t *testing.T) {
 
 // A file may be cut anywhere: what OpenTorn gives is always a prefix, up to the last whole chunk.
 func TestOpenTornGivesEveryWholeChunk(t *testing.T) {
+	t.Parallel()
 	id := generate(t, Hybrid)
 	plain := noise(3*ChunkSize + 1000)
 	file, header := seal(t, id, plain)
@@ -123,6 +125,7 @@ func TestOpenTornGivesEveryWholeChunk(t *testing.T) {
 // After a power cut a file may be longer than what reached the disk; the rest reads as zeros.
 // Attack case 68 of docs/attacks.md.
 func TestOpenTornPassesOverZeros(t *testing.T) {
+	t.Parallel()
 	id := generate(t, X25519)
 	plain := noise(5 * ChunkSize)
 	file, header := seal(t, id, plain)
@@ -140,6 +143,7 @@ func TestOpenTornPassesOverZeros(t *testing.T) {
 
 // TestDamageIsNeverData is attack case 74 of docs/attacks.md.
 func TestDamageIsNeverData(t *testing.T) {
+	t.Parallel()
 	id := generate(t, X25519)
 	file, header := seal(t, id, noise(3*ChunkSize))
 	file[header+10] ^= 1
@@ -163,6 +167,7 @@ func TestDamageIsNeverData(t *testing.T) {
 }
 
 func TestWrongIdentity(t *testing.T) {
+	t.Parallel()
 	file, _ := seal(t, generate(t, Hybrid), []byte("x"))
 	other := generate(t, Hybrid)
 	r := bytes.NewReader(file)
@@ -179,6 +184,7 @@ func TestWrongIdentity(t *testing.T) {
 
 // The recorder counts on it: nothing is held back but the last, unfinished chunk.
 func TestPendingIsBelowOneChunk(t *testing.T) {
+	t.Parallel()
 	id := generate(t, X25519)
 	var out bytes.Buffer
 	w, header, err := Seal(&out, id.Recipient())
@@ -200,6 +206,7 @@ func TestPendingIsBelowOneChunk(t *testing.T) {
 }
 
 func TestIdentityHidesItself(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []Type{Hybrid, X25519} {
 		id := generate(t, kind)
 		all := fmt.Sprintf("%v %s %+v %#v %q %d %x", id, id, id, id, id, id, id)
@@ -210,6 +217,7 @@ func TestIdentityHidesItself(t *testing.T) {
 }
 
 func TestParse(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []Type{Hybrid, X25519} {
 		id := generate(t, kind)
 		file := "# created: today\n# public key: " + id.Recipient().String() + "\n" + id.Secret() + "\r\n\n"
@@ -243,6 +251,7 @@ func TestParse(t *testing.T) {
 }
 
 func TestPassphrase(t *testing.T) {
+	t.Parallel()
 	id := generate(t, Hybrid)
 	wrapped, err := wrap(id, "correct horse", 10)
 	if err != nil {
@@ -278,6 +287,7 @@ func TestPassphrase(t *testing.T) {
 }
 
 func TestStockAge(t *testing.T) {
+	t.Parallel()
 	tool, err := exec.LookPath("age")
 	if err != nil {
 		t.Skip("no age tool here")
@@ -309,6 +319,7 @@ func TestStockAge(t *testing.T) {
 
 // The golden files pin the format: what was sealed once opens for ever.
 func TestGolden(t *testing.T) {
+	t.Parallel()
 	plain, err := os.ReadFile("testdata/plain")
 	if err != nil {
 		t.Fatal(err)
