@@ -15,7 +15,13 @@ import (
 // agentOn starts `cardea camera` in a host and gives its process.
 func agentOn(t *testing.T, on *lab.Host, binary, dir, name string) *lab.Process {
 	t.Helper()
-	p := on.Start(binary, "camera", "--data", dir, "--listen", ":8322", "--name", name, "--quiet")
+	return agentAt(t, on, 0, binary, dir, name)
+}
+
+// agentAt is agentOn with a clock that is off by so much.
+func agentAt(t *testing.T, on *lab.Host, off time.Duration, binary, dir, name string) *lab.Process {
+	t.Helper()
+	p := on.StartWithClock(off, binary, "camera", "--data", dir, "--listen", ":8322", "--name", name, "--quiet")
 	p.WaitOutput(t, "Address:")
 	return p
 }

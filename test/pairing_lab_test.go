@@ -1,6 +1,7 @@
 package test
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -14,6 +15,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,7 +35,7 @@ type pairingLab struct {
 	t                     *testing.T
 	nvr, camera, attacker *lab.Host
 	b                     *box.Box
-	agent                 *lab.Process
+	serve, agent          *lab.Process
 	dir                   string // of the camera
 }
 
@@ -45,16 +47,29 @@ func newPairingLab(t *testing.T) *pairingLab {
 	if p.b, err = box.New(t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
-	p.nvr.Start(p.b.Binary, "serve", "--data", p.b.Dir, "--listen", ":8443").WaitOutput(t, "Certificate")
+	p.start(0)
 	p.agent = agentOn(t, p.camera, p.b.Binary, p.dir, "Front")
 	return p
 }
 
-// code is the one that the camera shows now.
-func (p *pairingLab) code() (code string) {
+// start starts the NVR with a clock that is off by so much.
+func (p *pairingLab) start(off time.Duration) {
 	p.t.Helper()
-	waitFor(p.t, "an activation code", func() bool {
-		all := codeLine.FindAllStringSubmatch(p.agent.Output(), -1)
+	p.serve = p.nvr.StartWithClock(off, p.b.Binary, "serve", "--data", p.b.Dir, "--listen", ":8443")
+	p.serve.WaitOutput(p.t, "Certificate")
+}
+
+// code is the one that the camera shows now.
+func (p *pairingLab) code() string {
+	p.t.Helper()
+	return codeOf(p.t, p.agent)
+}
+
+// codeOf is the newest that an agent shows.
+func codeOf(t *testing.T, agent *lab.Process) (code string) {
+	t.Helper()
+	waitFor(t, "an activation code", func() bool {
+		all := codeLine.FindAllStringSubmatch(agent.Output(), -1)
 		if len(all) > 0 {
 			code = all[len(all)-1][1]
 		}
@@ -79,6 +94,80 @@ func (p *pairingLab) state() string {
 		return fmt.Sprintf("%d cameras", len(cameras))
 	}
 	return cameras[0].State
+}
+
+// cameraHealth is what the NVR says of the line to a camera.
+type cameraHealth struct {
+	Phase         string `json:"phase"`
+	Reconnects    int    `json:"reconnects"`
+	ClockOffsetMS int64  `json:"clock_offset_ms"`
+}
+
+// healthOf is that of the camera of a name; empty where there is none.
+func (p *pairingLab) healthOf(name string) (h cameraHealth) {
+	p.t.Helper()
+	cameras, err := p.b.Cameras()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, c := range cameras {
+		if c.Name == name {
+			p.get("/api/cameras/"+c.ID+"/health", &h)
+		}
+	}
+	return h
+}
+
+// cameraMemory is what the camera remembers of its pairing.
+type cameraMemory struct {
+	Identity struct {
+		Device    string
+		Key, Leaf []byte
+	}
+}
+
+func (p *pairingLab) memory() (m cameraMemory) {
+	p.t.Helper()
+	if err := json.Unmarshal([]byte(readAll(p.t, filepath.Join(p.dir, "pairing.json"))), &m); err != nil {
+		p.t.Fatal(err)
+	}
+	return m
+}
+
+// certificate is the one that the camera shows.
+func (p *pairingLab) certificate() *x509.Certificate {
+	p.t.Helper()
+	leaf, err := x509.ParseCertificate(p.memory().Identity.Leaf)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return leaf
+}
+
+// get asks the NVR by its socket.
+func (p *pairingLab) get(path string, v any) {
+	p.t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(p.b.Dir, "cardea.sock"))
+	}}}
+	resp, err := client.Get("http://cardea" + path)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(v); err != nil || resp.StatusCode != http.StatusOK {
+		p.t.Fatalf("%s: %s %v", path, resp.Status, err)
+	}
+}
+
+// events are those of a kind, in JSON.
+func (p *pairingLab) events(kind string) string {
+	p.t.Helper()
+	out, err := p.b.Run("events", "list", "--kind", kind, "--json")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(out)
 }
 
 func (p *pairingLab) accept() {
@@ -295,20 +384,8 @@ func TestAttacks02to22InTheLab(t *testing.T) {
 	})
 
 	// What the attacker took from the camera's disk.
-	var memory struct {
-		Identity struct {
-			Device    string
-			Key, Leaf []byte
-		}
-	}
-	if err := json.Unmarshal([]byte(readAll(t, filepath.Join(p.dir, "pairing.json"))), &memory); err != nil {
-		t.Fatal(err)
-	}
+	memory, good := p.memory(), p.certificate()
 	stolen, err := pairing.FileKeys{}.Open(memory.Identity.Key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	good, err := x509.ParseCertificate(memory.Identity.Leaf)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -194,6 +194,10 @@ func (d *Device) leaf(by *authorityKey, key crypto.PublicKey, name string, usage
 		return nil, err
 	}
 	now := d.now()
+	if now.After(by.cert.NotAfter) {
+		return nil, fmt.Errorf("it is %s by the clock of this NVR, and its certificate authority ended in %d: set the date, or replace the authority with `cardea ca roll`",
+			now.Format(time.DateOnly), by.cert.NotAfter.Year())
+	}
 	from, until := now.Add(-deviceSlack), now.Add(deviceLife)
 	if from.Before(by.cert.NotBefore) {
 		from = by.cert.NotBefore

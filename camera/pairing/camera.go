@@ -233,7 +233,7 @@ func (c *Camera) look() error {
 		}
 	}
 	if c.id != nil {
-		if c.window != nil {
+		if c.window != nil && c.id.Pending.IsZero() { // before, the word would be that it is paired
 			c.window = nil
 			c.cfg.OnCode(Code{})
 		}
