@@ -19,7 +19,7 @@ export async function open(t, options = {}) {
   const origin = await box.says(/(https:\/\/127\.0\.0\.1:\d+)/);
   await until('an answer', () => fetchUnchecked(`${origin}/healthz`).catch(() => undefined));
   const page = await browse(t, { certificate: await fetchUnchecked(`${origin}/ca.pem`), ...options });
-  return { page, origin, dir, enter: () => page.goto(`${origin}/cameras`).then(() => signIn(page, password, secret)) };
+  return { page, origin, dir, password, secret, enter: () => page.goto(`${origin}/cameras`).then(() => signIn(page, password, secret)) };
 }
 
 /** Waits for the end of an act, and proves who sits there where that was long ago. Gives how often that was asked. */
