@@ -31,7 +31,7 @@ func TestCameraProgram(t *testing.T) {
 	}
 	var added command.CameraRow
 	nvr.must(&added, "cameras", "pair", address, "--code", code, "--name", "Hall", "--json")
-	if added.Trust != "paired" || added.Name != "Hall" {
+	if added.Trust != "paired" || added.Name != "Hall" || added.State == "off" {
 		t.Errorf("%+v", added)
 	}
 	eventually(t, "a streaming camera", func() bool {

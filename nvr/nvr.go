@@ -220,6 +220,7 @@ const cameraPatience = time.Second
 
 // start runs a camera as long as ctx lasts. The caller holds n.mu.
 func (n *NVR) start(ctx context.Context, r *runner) {
+	r.started.Store(true)
 	n.cameras.Go(func() { r.run(ctx) })
 }
 

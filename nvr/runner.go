@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cardea/camera"
@@ -37,6 +38,8 @@ type runner struct {
 	hub  *hub.Hub
 	line *recorder.Line
 	sub  *substream
+	// started says that run was begun: without it no camera is connected, as in a command without an NVR.
+	started atomic.Bool
 
 	mu      sync.Mutex
 	row     store.Camera
@@ -450,6 +453,9 @@ func (r *runner) status() CameraStatus {
 		return st
 	}
 	if cam == nil {
+		if r.started.Load() {
+			st.Connection.Phase = string(camera.Connecting)
+		}
 		return st
 	}
 	s := cam.State()
