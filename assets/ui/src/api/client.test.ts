@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { use } from '../i18n/m';
 import { get, post, remove, whenSignedOut, whenStepUp } from './client';
 
 const answer = (status: number, body: unknown, headers: Record<string, string> = {}) =>
@@ -33,6 +34,19 @@ test('a problem document arrives with what helps', async () => {
   expect(result).toMatchObject({ ok: false, aborted: false, problem: { title: 'Too many tries', detail: 'Wait.', retryAfter: 7 } });
   box(answer(422, { title: 'Invalid', detail: 'validation failed', errors: [{ message: 'name is too long', location: 'body.name' }] }));
   expect((await get('/api/cameras')).problem?.detail).toBe('validation failed (name is too long)');
+});
+
+test('a problem is told in the language of the person', async () => {
+  const keyed = { type: 'camera-key', title: 'The key', status: 409, detail: 'The camera closed the connection.', code: 'camera.closed', errors: [{ location: 'body.fingerprint', message: 'ab'.repeat(32) }] };
+  await use('de');
+  box(answer(409, keyed));
+  const told = (await get('/api/cameras')).problem;
+  expect(told).toMatchObject({ title: 'Der Schlüssel der Kamera muss bestätigt werden', detail: 'Die Kamera hat die Verbindung beendet.', fingerprint: 'ab'.repeat(32), code: 'camera.closed' });
+  box(answer(422, { title: 'Invalid', detail: 'validation failed', code: 'web.invalid', errors: [{ message: 'name is too long', location: 'body.name' }] }));
+  expect((await get('/api/cameras')).problem).toMatchObject({ title: 'Etwas ist schiefgegangen', detail: 'Eine Angabe passt nicht. Prüfe, was du eingegeben hast.' });
+  await use('en');
+  box(answer(409, keyed));
+  expect((await get('/api/cameras')).problem).toMatchObject({ title: 'The key', detail: 'The camera closed the connection.' });
 });
 
 test('a page of a proxy and no answer at all become problems, too', async () => {

@@ -128,7 +128,7 @@ function problemOf(response: Response, text: string): Problem {
     else if (body.title) problem.detail = body.title;
     const print = body.errors?.find((e) => e.location === 'body.fingerprint')?.message;
     if (print && /^[0-9a-f]{64}$/.test(print)) problem.fingerprint = print;
-    const more = body.errors?.map((e) => e.message).filter(Boolean).join('; ');
+    const more = body.errors?.filter((e) => e.location !== 'approval' && e.location !== 'body.fingerprint').map((e) => e.message).filter(Boolean).join('; ');
     if (more && !problem.detail.includes(more)) problem.detail += ` (${more})`;
     Object.assign(problem, inLanguage(problem));
   } catch {
