@@ -65,7 +65,7 @@ func (p *Pattern) Run(ctx context.Context, sink func(*frame.Frame)) error {
 	defer clock.stop()
 	fps := int64(p.config.FPS)
 	var sound int64 // in packets of 20 ms
-	began := p.config.Now()
+	began := p.config.Now().Round(0) // by the hands, which can be set
 	for tick := int64(0); ; tick++ {
 		at := time.Duration(tick * int64(time.Second) / fps)
 		if p.config.Beep {
@@ -74,8 +74,8 @@ func (p *Pattern) Run(ctx context.Context, sink func(*frame.Frame)) error {
 				if !clock.sleep(due) {
 					return nil
 				}
-				// Times of sound are counted, not read: the phase of the tone must not follow the scheduler.
-				if now := p.config.Now(); now.Sub(began.Add(due)).Abs() > maxLate {
+				// Times of sound are counted, not read: the phase of the tone must not follow the scheduler. But a clock that is set takes both along.
+				if now := p.config.Now().Round(0); now.Sub(began.Add(due)).Abs() > maxLate {
 					began = now.Add(-due)
 				}
 				sink(p.beep(sound, began.Add(due)))
