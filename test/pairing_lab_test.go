@@ -123,6 +123,7 @@ type cameraMemory struct {
 	Identity struct {
 		Device    string
 		Key, Leaf []byte
+		Bundle    uint64
 	}
 }
 
