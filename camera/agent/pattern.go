@@ -64,7 +64,7 @@ func (p *Pattern) Run(ctx context.Context, sink func(*frame.Frame)) error {
 	clock := newPacer(ctx)
 	defer clock.stop()
 	fps := int64(p.config.FPS)
-	var sound int64 // in packets of 20 ms
+	var sound int64                  // in packets of 20 ms
 	began := p.config.Now().Round(0) // by the hands, which can be set
 	for tick := int64(0); ; tick++ {
 		at := time.Duration(tick * int64(time.Second) / fps)
