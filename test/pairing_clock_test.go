@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"cardea/camera/pairing"
 	"cardea/test/lab"
 )
 
@@ -89,5 +90,36 @@ func TestAttack21BoxInTheLab(t *testing.T) {
 	}
 	if now := p.certificate(); now.NotBefore.After(time.Now()) || !future.NotBefore.After(time.Now()) {
 		t.Errorf("the camera has a certificate from %v, after one from %v", now.NotBefore, future.NotBefore)
+	}
+}
+
+// TestAttack04OffForAMonthInTheLab: a camera that was off while its certificate ran out gets another one by its key, and streams. After half a year it is not
+// taken any more, and a person decides.
+func TestAttack04OffForAMonthInTheLab(t *testing.T) {
+	p := newPairingLab(t)
+	if err := p.pair(p.nvr, p.b.Dir, p.camera.Addr().String(), p.code()); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the first picture", func() bool { return p.state() == "streaming" })
+	first := p.certificate()
+	sleep := func(off time.Duration) {
+		t.Helper()
+		p.serve.Stop()
+		p.agent.Stop()
+		p.start(off)
+		// It has no clock of its own: it is when it was, as a board without a battery.
+		p.agent = agentOn(t, p.camera, p.b.Binary, p.dir, "Front")
+	}
+	const month, half = 45 * 24 * time.Hour, 250 * 24 * time.Hour
+	sleep(month)
+	waitFor(t, "pictures after a month", func() bool { return p.state() == "streaming" })
+	second := p.certificate()
+	if now := time.Now().Add(month); now.Before(first.NotAfter) || now.After(second.NotAfter) || pairing.SPKI(second) != pairing.SPKI(first) {
+		t.Errorf("a certificate until %v follows one until %v", second.NotAfter, first.NotAfter)
+	}
+	sleep(half)
+	waitFor(t, "a person to be asked after half a year", func() bool { return p.state() == "isolated" })
+	if !p.certificate().Equal(second) {
+		t.Error("it was renewed all the same")
 	}
 }
