@@ -2146,7 +2146,7 @@ export interface components {
             retention_days: number | null;
             skipped: string[];
             /** @description Why, of each of skipped; the code is empty where it has none */
-            skipped_said: components["schemas"]["Said"][];
+            skipped_said?: components["schemas"]["Said"][];
             state: components["schemas"]["CameraState"];
             /** @description The smaller stream; null where there is none */
             sub: components["schemas"]["SubStream"];
@@ -3284,7 +3284,7 @@ export interface components {
             picture: string;
             skipped: string[];
             /** @description Why, of each of skipped; the code is empty where it has none */
-            skipped_said: components["schemas"]["Said"][];
+            skipped_said?: components["schemas"]["Said"][];
             /** @description Of a look at an ONVIF service: the smaller stream that the camera names */
             sub?: string;
             tracks: components["schemas"]["Track"][];
