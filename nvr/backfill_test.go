@@ -12,7 +12,6 @@ import (
 	"cardea/camera/agent"
 	"cardea/camera/agent/pattern"
 	"cardea/camera/frame"
-	"cardea/camera/pairing"
 	"cardea/store"
 	"cardea/store/check"
 )
@@ -33,39 +32,12 @@ func (c *counted) Run(ctx context.Context, sink func(*frame.Frame)) error {
 // rememberingAgent is a paired camera that remembers so many bytes of what its source makes, and a cable to it that can be cut.
 func rememberingAgent(t *testing.T, memory int64) (a *pairedAgent, src *counted, cut func(bool)) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	a = &pairedAgent{dir: t.TempDir(), addr: ln.Addr().String()}
-	a.camera, err = pairing.OpenCamera(pairing.CameraConfig{Dir: a.dir, Name: "Garden", OnCode: func(c pairing.Code) {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.code = c
-	}}, ln)
-	if err != nil {
-		t.Fatal(err)
-	}
 	picture, err := agent.NewPattern(agent.PatternConfig{Config: pattern.Config{Width: 160, Height: 96, FPS: 10, GOP: time.Second, BitRate: 400_000}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	src = &counted{Source: picture}
-	server, err := agent.Open(agent.Config{Listener: a.camera.Media(), Memory: memory, Streams: []agent.Stream{{Path: "camera", Source: src}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	for _, run := range []func(context.Context) error{a.camera.Run, server.Run} {
-		wg.Go(func() {
-			if err := run(ctx); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	a.stop = sync.OnceFunc(func() { cancel(); wg.Wait() })
-	t.Cleanup(a.stop)
+	a = serveAgent(t, t.TempDir(), "127.0.0.1:0", agent.Config{Memory: memory, Streams: []agent.Stream{{Path: "camera", Source: src}}})
 
 	cable, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -26,12 +26,26 @@ type pairedAgent struct {
 	code pairing.Code
 }
 
-// startAgent starts one on addr, "" for a free port.
+// startAgent starts one on addr, "" for a free port. It has a small stream too.
 func startAgent(t *testing.T, dir, addr string) *pairedAgent {
 	t.Helper()
 	if addr == "" {
 		addr = "127.0.0.2:0" // where nobody takes the port while the agent is stopped
 	}
+	src, err := agent.NewPattern(agent.PatternConfig{Config: pattern.Config{Width: 160, Height: 96, FPS: 10, GOP: 10}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	serving := agent.Config{Streams: []agent.Stream{{Path: "camera", Source: src}}}
+	if err := serving.AddSmall("test:Garden"); err != nil {
+		t.Fatal(err)
+	}
+	return serveAgent(t, dir, addr, serving)
+}
+
+// serveAgent pairs and serves on addr until it is stopped, by the test's end at the latest.
+func serveAgent(t *testing.T, dir, addr string, serving agent.Config) *pairedAgent {
+	t.Helper()
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -45,14 +59,7 @@ func startAgent(t *testing.T, dir, addr string) *pairedAgent {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src, err := agent.NewPattern(agent.PatternConfig{Config: pattern.Config{Width: 160, Height: 96, FPS: 10, GOP: 10}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	serving := agent.Config{Listener: a.camera.Media(), Streams: []agent.Stream{{Path: "camera", Source: src}}}
-	if err := serving.AddSmall("test:Garden"); err != nil {
-		t.Fatal(err)
-	}
+	serving.Listener = a.camera.Media()
 	server, err := agent.Open(serving)
 	if err != nil {
 		t.Fatal(err)
