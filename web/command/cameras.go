@@ -16,6 +16,7 @@ import (
 	"cardea/web/console"
 )
 
+// Claim prints a new one-time claim URL.
 type Claim struct{}
 
 // Run asks the NVR that runs: its start makes a claim of its own, so that one made before would be void.
@@ -37,6 +38,7 @@ func (Claim) Run(e *Env) error {
 	})
 }
 
+// Setup is the first run without a browser.
 type Setup struct {
 	Owner               string `help:"Name of the owner." required:"" placeholder:"NAME"`
 	PasswordFile        string `help:"File with the owner's password." required:"" env:"CARDEA_PASSWORD_FILE" placeholder:"FILE"`
@@ -101,6 +103,7 @@ func (c *Setup) Run(e *Env) error {
 	})
 }
 
+// Cameras lists, finds, adds, pairs and removes cameras.
 type Cameras struct {
 	List     camerasList     `cmd:"" help:"List cameras."`
 	Discover camerasDiscover `cmd:"" help:"Listen for three seconds and list what may be a camera. Nothing found is believed."`
@@ -274,6 +277,7 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is no time; it looks like 2026-01-31T14:30:00Z", text)
 }
 
+// Events lists what was noticed.
 type Events struct {
 	List eventsList `cmd:"" help:"List events, oldest first."`
 }

@@ -16,6 +16,7 @@ import (
 	"cardea/web/console"
 )
 
+// Clips lists, exports and salvages recordings.
 type Clips struct {
 	List    clipsList    `cmd:"" help:"List clips, oldest first."`
 	Gaps    clipsGaps    `cmd:"" help:"List times without footage that should be there, with the reason: of the last day, or from --from on."`

@@ -16,6 +16,7 @@ import (
 	"cardea/web/console"
 )
 
+// Doctor says what is wrong and what to do.
 type Doctor struct {
 	About  string `arg:"" optional:"" help:"What to look at: network, or everything without it."`
 	Listen string `help:"Address that the NVR is to listen on." default:":8443" env:"CARDEA_LISTEN" placeholder:"ADDR"`

@@ -13,6 +13,7 @@ import (
 	"cardea/web/console"
 )
 
+// Log reads the tamper-evident logs and takes them elsewhere.
 type Log struct {
 	List       logList       `cmd:"" help:"List records of a log, oldest first. Reading them is recorded too."`
 	Checkpoint logCheckpoint `cmd:"" help:"Print the signed checkpoint of a log, to keep elsewhere for cardea verify --checkpoint."`

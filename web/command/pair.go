@@ -79,6 +79,7 @@ func (c *camerasAccept) Run(e *Env) error {
 	})
 }
 
+// CA is the certificate authority of paired cameras.
 type CA struct {
 	Roll   caRoll   `cmd:"" help:"Replace the certificate authority of paired cameras; they follow by themselves as they are reached."`
 	Export caExport `cmd:"" help:"Print the certificates that paired cameras trust, in PEM."`

@@ -16,6 +16,7 @@ import (
 	"cardea/web/console"
 )
 
+// Health asks whether an NVR runs on the directory and is well.
 type Health struct{}
 
 // Run never opens the directory itself: it asks whether an NVR runs there and is well.
@@ -33,6 +34,7 @@ func (Health) Run(e *Env) error {
 	return client.Get(ctx, "/healthz", nil, nil)
 }
 
+// Verify checks index, clips and logs against each other, or an evidence bundle.
 type Verify struct {
 	Clips string `help:"Directory of the clips (default: the one used last)." env:"CARDEA_CLIPS" placeholder:"DIR"`
 	Quick bool   `help:"Do not read the clips: their hashes are not checked then."`
@@ -42,6 +44,7 @@ type Verify struct {
 	Checkpoint []string `help:"Checkpoint of a log that was kept elsewhere; shows whether the log was rolled back or rewritten since." placeholder:"FILE"`
 }
 
+// Run prints one line for each fault and ends with 1 when there is one.
 func (c *Verify) Run(e *Env) error {
 	if c.Bundle != "" {
 		return verifyBundle(e, c.Bundle, c.VKey)
@@ -74,6 +77,7 @@ func (c *Verify) Run(e *Env) error {
 	return nil
 }
 
+// Backup makes sealed backups.
 type Backup struct {
 	Now backupNow `cmd:"" help:"Make a sealed backup at once, beside the nightly ones."`
 }
@@ -91,12 +95,14 @@ func (backupNow) Run(e *Env) error {
 	})
 }
 
+// Restore brings a sealed backup back into an empty directory.
 type Restore struct {
 	File     string `arg:"" help:"The sealed backup."`
 	Identity string `help:"File with the vault's identity, the AGE-SECRET-KEY line of the recovery kit." required:"" placeholder:"FILE"`
 	Lost     bool   `help:"The recordings are lost as well: begin an empty directory of clips, DATA/clips." name:"clips-lost"`
 }
 
+// Run changes nothing when it fails.
 func (c *Restore) Run(e *Env) error {
 	identity, err := readIdentity(c.Identity, true)
 	if err != nil {

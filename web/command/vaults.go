@@ -11,6 +11,7 @@ import (
 	"cardea/web/console"
 )
 
+// Vault says who can open what, and changes it.
 type Vault struct {
 	List   vaultList   `cmd:"" help:"List vaults, who can open each, and which cameras are sealed to it."`
 	Create vaultCreate `cmd:"" help:"Make a vault; prints JSON with its identity, which is shown this once."`
