@@ -588,5 +588,6 @@ func TestAttacks02to22InTheLab(t *testing.T) {
 			t.Fatal(err)
 		}
 		waitFor(t, "the end of the stream", func() bool { return p.state() == "doubted" })
+		p.ended()
 	})
 }
