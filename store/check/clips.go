@@ -41,9 +41,12 @@ type clip struct {
 
 func (c *clip) path() string { return disk.ClipPath(c.camera, time.UnixMicro(c.start), c.id) }
 
+//lint:ignore U1000 settle calls it by its type parameter
 func (c *clip) key() ulid.ULID { return c.id }
 
 // same reports whether nothing has happened to the row since other was read.
+//
+//lint:ignore U1000 settle calls it by its type parameter
 func (c *clip) same(other *clip) bool {
 	return c.state == other.state && c.bytes == other.bytes && c.durable == other.durable && c.start == other.start && bytes.Equal(c.sha256, other.sha256)
 }

@@ -30,9 +30,12 @@ type preview struct {
 
 func (p *preview) path() string { return disk.PreviewPath(p.camera, time.UnixMicro(p.start), p.id) }
 
+//lint:ignore U1000 settle calls it by its type parameter
 func (p *preview) key() ulid.ULID { return p.id }
 
 // same reports whether nothing has happened to the row since other was read.
+//
+//lint:ignore U1000 settle calls it by its type parameter
 func (p *preview) same(other *preview) bool {
 	return p.state == other.state && p.bytes == other.bytes && p.start == other.start && bytes.Equal(p.sha256, other.sha256)
 }
