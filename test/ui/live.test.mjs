@@ -91,9 +91,9 @@ test('pictures come directly, and over the socket where that way is closed', asy
   const from = Date.now();
   await until('two pictures over the socket', async () => (await tiles(other, '[data-state=live][data-by=socket]').count()) === 2);
   t.diagnostic(`over the socket ${Date.now() - from} ms after the page was there`);
-  // It is remembered: the next picture asks for the socket at once.
+  // That the way is closed is remembered: the next picture asks for the socket only.
   const asked = () => other.evaluate(() => performance.getEntriesByType('resource').filter((e) => e.name.includes('/whep')).length);
-  const before = await asked();
+  const before = await until('both connections are asked for and given up', async () => ((n) => n === 4 && n)(await asked()));
   await other.getByRole('button', { name: /alone$/ }).first().click();
   await tiles(other, '[data-by=socket][data-quality=main]').waitFor();
   t.diagnostic(`over the socket the picture is ${await moves(large(other))} ms old`);

@@ -110,11 +110,16 @@ export class LivePlayer implements Sink {
     this.asked = asked;
     clearTimeout(this.again);
     this.strain = new Strain();
-    // What is shown goes on until the new one is there.
+    // What is shown goes on until the new one is there. Where nothing is shown yet, the socket is the quicker way to a first picture.
     if (direct) {
-      if (!this.end) this.subscribe(undefined, true);
+      if (!this.shown && !this.buffer) this.subscribe(quality, silent);
+      else if (!this.end) this.subscribe(undefined, true);
       this.connect(quality);
-    } else if (this.subscribed !== `${quality} ${silent}`) this.subscribe(quality, silent);
+      return;
+    }
+    this.coming?.close();
+    this.coming = undefined;
+    if (this.subscribed !== `${quality} ${silent}`) this.subscribe(quality, silent);
   }
 
   private subscribe(quality: 'main' | 'sub' | 'auto' | undefined, silent: boolean): void {
@@ -136,6 +141,7 @@ export class LivePlayer implements Sink {
         this.buffer?.close();
         this.buffer = undefined;
         this.subscribe(undefined, true); // just the state from now on
+        this.strain = new Strain();
         this.by = 'webrtc';
         this.quality = quality === 'sub' ? 'sub' : 'main';
         this.video.srcObject = stream;
@@ -233,9 +239,8 @@ export class LivePlayer implements Sink {
     if (!this.fits || !this.mime) return;
     if (kind === 'init') {
       this.hold();
-      this.coming?.close();
       this.connection?.close();
-      this.coming = this.connection = undefined;
+      this.connection = undefined;
       this.buffer?.close();
       this.video.srcObject = null;
       this.by = 'socket';

@@ -30,6 +30,7 @@ test('a player behind the clock hurries, never much', () => {
   expect(chase(1, 0)).toBe(1);
   expect(chase(2, 0.1)).toBeCloseTo(2.08);
   expect(chase(1, 9)).toBeCloseTo(1.1);
+  expect(chase(16, 9)).toBe(16);
   expect(chase(1, -9)).toBeCloseTo(0.9);
   expect(jumpBeyond(0.25)).toBe(0.45);
   expect(jumpBeyond(16)).toBeGreaterThan(5);

@@ -58,9 +58,12 @@ export class Clock {
   }
 }
 
+/** Browsers play no faster. */
+const fastest = 16;
+
 /** How fast a player runs to be where the clock is: a little faster or slower, which nobody sees or hears. */
 export function chase(rate: number, behindSeconds: number): number {
-  return rate * (1 + Math.min(0.1, Math.max(-0.1, behindSeconds * 0.4)));
+  return Math.min(fastest, rate * (1 + Math.min(0.1, Math.max(-0.1, behindSeconds * 0.4))));
 }
 
 /** Beyond this many seconds, chasing would be seen: the player jumps. */

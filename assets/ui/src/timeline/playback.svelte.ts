@@ -122,7 +122,7 @@ export class Playback {
     if (target !== undefined && this.status === 'ready' && this.thin === thin && this.isBuffered(target)) {
       this.video.currentTime = target;
       this.position = wall;
-      this.markPicture();
+      this.markPicture(target);
       if (play) void this.video.play().catch(() => undefined);
       return;
     }
@@ -143,9 +143,13 @@ export class Playback {
   }
 
   /** For whoever measures: from the wish to the first picture. */
-  private markPicture(): void {
+  private markPicture(target: number): void {
     if (!('requestVideoFrameCallback' in this.video)) return;
-    this.video.requestVideoFrameCallback(() => {
+    const job = this.job;
+    this.video.requestVideoFrameCallback((_, { mediaTime }) => {
+      if (job !== this.job) return;
+      // The last one from before may still come.
+      if (Math.abs(mediaTime - target) > 1) return this.markPicture(target);
       performance.mark('cardea:picture');
       performance.measure('cardea:seek-to-picture', 'cardea:seek', 'cardea:picture');
     });
@@ -208,20 +212,33 @@ export class Playback {
     const buffer = (this.buffer ??= new MediaBuffer(this.video, mime));
     this.video.playbackRate = this.rate;
 
+    // Before anything of it is read: until then, what lies before it is known to be a gap.
+    const placed = placement.add(clip.id, Date.parse(clip.start), starting ? undefined : this.end());
     let next = from > 0 ? firstPart(clip.parts, from) : 0;
-    const [init, firstBytes] = await Promise.all([this.read(clip, 0, clip.init_bytes, signal), this.thin ? undefined : this.read(clip, ...extent(clip, next, next + 1), signal)]);
+    // What has no end yet cannot be read whole.
+    while (clip.open && next >= clip.parts.length - 1) {
+      await pause(300, signal);
+      clip = await this.detail(clip.id, signal);
+      next = from > 0 ? firstPart(clip.parts, from) : 0;
+    }
+    // From the key frame through the part that shows the moment, at once.
+    const last = clip.parts.length - (clip.open ? 2 : 1);
+    const shows = Math.max(next, Math.min(last, clip.parts.findLastIndex((p) => Date.parse(p.start) <= from)));
+    const [init, firstBytes] = await Promise.all([this.read(clip, 0, clip.init_bytes, signal), this.thin ? undefined : this.read(clip, ...extent(clip, next, shows + 1), signal)]);
+    // The player may have gone on to another moment.
+    signal.throwIfAborted();
     if (starting) performance.mark('cardea:opened');
     const tracks = readInit(new Uint8Array(init));
     const video = tracks.find((t) => t.kind === 'video');
-    const placed = placement.add(clip.id, Date.parse(clip.start), starting ? undefined : this.end());
     await buffer.begin(mime, placed.media);
+    signal.throwIfAborted();
     await buffer.append(this.thin ? videoOnly(new Uint8Array(init)) : init);
     if (this.thin) {
       if (!video) throw new Error(m.timeline.noPicture);
       next = await this.thinly(clip, video, next, next + 1, placed, signal);
     } else {
       await this.feed(firstBytes ?? new ArrayBuffer(), signal, placed, video);
-      next++;
+      next = shows + 1;
     }
     if (starting) {
       performance.mark('cardea:appended');
@@ -309,7 +326,7 @@ export class Playback {
     const target = placement.mediaOf(wall) ?? 0;
     const start = ranges?.length ? ranges.start(0) : 0;
     this.video.currentTime = Math.max(target, start);
-    this.markPicture();
+    this.markPicture(this.video.currentTime);
     this.status = 'ready';
     this.moved = true;
     if (play) void this.video.play().catch(() => undefined);
