@@ -33,6 +33,30 @@ func (n *NVR) Event(ctx context.Context, id store.ID) (store.Event, error) {
 	return n.db.Event(ctx, id)
 }
 
+// maxKept is the longest part of time that is kept at once.
+const maxKept = 24 * time.Hour
+
+// Keep has retention leave alone what a camera recorded between two times. The event that it gives stands for that: whoever lets it go
+// lets go of the recordings. Nothing recorded is a Conflict.
+func (n *NVR) Keep(ctx context.Context, actor store.Actor, camera store.ID, from, to time.Time) (store.Event, error) {
+	now := n.clock.Now()
+	if !to.After(from) || to.After(now) || to.Sub(from) > maxKept {
+		return store.Event{}, store.Errorf(store.Invalid, "what is kept at once begins before it ends, ends by now, and is at most a day; choose two marks like that")
+	}
+	clips, err := n.db.Clips(ctx, store.ClipQuery{Camera: camera, From: from, To: to, Limit: 1})
+	if err != nil {
+		return store.Event{}, err
+	}
+	if len(clips) == 0 {
+		return store.Event{}, store.Errorf(store.Conflict, "nothing was recorded between the marks; choose a time with recordings")
+	}
+	if err := n.note(ctx, actor, "event.keep", store.Access{Camera: camera, Object: "kept", Start: from, End: to}); err != nil {
+		return store.Event{}, err
+	}
+	e := store.Event{Camera: camera, Kind: "kept", Start: from, End: to, Source: "person", Data: object(map[string]any{"by": actor.Name})}
+	return n.db.AddKept(ctx, e, now, actor.Name)
+}
+
 // ChangeEvents changes events, all of them or none. What is kept and what is noted goes into the access log before; who reviewed
 // stands with the event.
 func (n *NVR) ChangeEvents(ctx context.Context, actor store.Actor, ids []store.ID, c EventChange) ([]store.Event, error) {

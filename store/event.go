@@ -37,6 +37,20 @@ func (db *DB) AddEvent(ctx context.Context, event Event) (Event, error) {
 	return event, err
 }
 
+// AddKept stores an event that is kept and seen from the beginning, with the clips around it.
+func (db *DB) AddKept(ctx context.Context, event Event, reviewed time.Time, reviewer string) (Event, error) {
+	err := db.write(ctx, func(t *tx) (err error) {
+		if err = addEvent(t, &event); err == nil {
+			event, err = updateEvent(t, event.ID, func(e *Event) error {
+				e.Keep, e.Reviewed, e.Reviewer = true, reviewed, reviewer
+				return nil
+			})
+		}
+		return err
+	})
+	return event, err
+}
+
 func addEvent(t *tx, event *Event) error {
 	if event.Kind == "" || event.Start.IsZero() || event.Source == "" {
 		return Errorf(Invalid, "an event needs a kind, a start and a source")

@@ -32,6 +32,7 @@ func TestKeep(t *testing.T) {
 		must[store.Event](t)(h.UpdateEvent(ctx, e.ID, func(e *store.Event) error { e.Keep = keep; return nil }))
 	}
 	long, short := add(noon.Add(100*time.Second), noon.Add(200*time.Second)), add(noon.Add(215*time.Second), noon.Add(215*time.Second))
+	var named store.Event
 	for _, step := range []struct {
 		what string
 		do   func()
@@ -43,6 +44,13 @@ func TestKeep(t *testing.T) {
 		{"the neighbour is still wanted", func() { keep(long, false) }, "---kk-"},
 		{"no more", func() { keep(short, false) }, "------"},
 		{"one that goes on", func() { keep(add(noon.Add(330*time.Second), time.Time{}), true) }, "-----k"},
+		{"a part of time that somebody names", func() {
+			named = must[store.Event](t)(h.AddKept(ctx, store.Event{Camera: h.camera.ID, Kind: "kept", Start: noon.Add(10 * time.Second), End: noon.Add(20 * time.Second), Source: "person"}, noon.Add(minutes(6)), "Ann"))
+			if !named.Keep || named.Reviewer != "Ann" || named.Reviewed.IsZero() {
+				t.Errorf("kept: %+v", named)
+			}
+		}, "k----k"},
+		{"and lets go", func() { keep(named, false) }, "-----k"},
 		{"a clip that is filed later", func() { h.record(t, noon.Add(minutes(7)), 60) }, "-----kk"},
 	} {
 		step.do()
@@ -66,8 +74,8 @@ func TestKeep(t *testing.T) {
 	// The event of the box keeps no clip, and a kept event outlives the others.
 	box := must[store.Event](t)(h.AddEvent(ctx, store.Event{Kind: "storage", Start: noon, Source: "test"}))
 	keep(box, true)
-	if n := must[int](t)(h.DropEvents(ctx, noon.Add(time.Hour), 10)); n != 2 {
-		t.Errorf("%d events dropped, want the two that are not kept", n)
+	if n := must[int](t)(h.DropEvents(ctx, noon.Add(time.Hour), 10)); n != 3 {
+		t.Errorf("%d events dropped, want the three that are not kept", n)
 	}
 }
 

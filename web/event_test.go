@@ -97,6 +97,16 @@ func TestEvents(t *testing.T) {
 		t.Errorf("a request that was refused changed %v", got)
 	}
 
+	// A part of time is kept by an event that somebody makes. Nothing was recorded here.
+	part := func(camera store.ID, from, to time.Time) map[string]any {
+		return map[string]any{"camera": camera.String(), "start": from, "end": to}
+	}
+	f.send("POST", "/api/events", hidden, part(yard, at, at.Add(time.Minute))).detail(t, 404)
+	f.send("POST", "/api/events", hidden, part(door, at, at.Add(time.Minute))).detail(t, 409)
+	for _, to := range []time.Time{at, at.Add(48 * time.Hour)} {
+		f.send("POST", "/api/events", hidden, part(door, at, to)).detail(t, 422)
+	}
+
 	// Seen, kept, noted; each of them taken back.
 	path := "/api/events/" + moved.ID.String()
 	note := map[string]any{"vault": v.ID.String(), "sealed": []byte("age-encryption.org/v1\n-> X25519 ...")}

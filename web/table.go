@@ -98,6 +98,7 @@ func (s *Server) routes() []route {
 
 		// Members of the house.
 		{post, "/api/cameras/{id}/record", caller.Member, "Record an event now", call(created, a.Record)},
+		{post, "/api/events", caller.Member, "Keep what a camera recorded in a part of time for ever: an event that stands for it", call(created, a.Keep)},
 		{patch, "/api/events/{id}", caller.Member, "Mark an event as seen, keep it for ever, or note something about it", call(ok, a.ChangeEvent)},
 		{post, "/api/events/review", caller.Member, "Mark events as seen, or not", call(ok, a.ReviewEvents)},
 		{get, "/api/cameras/{id}/ptz", caller.Member, "How a camera can be moved", call(ok, a.PTZ)},

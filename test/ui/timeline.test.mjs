@@ -44,6 +44,7 @@ test('the timeline', async (t) => {
   const change = (id, body) =>
     page.evaluate(async ([id, body]) => (await fetch(`/api/cameras/${id}`, { method: 'PATCH', headers: { 'Content-Type': 'application/json' }, body })).status, [id, JSON.stringify(body)]);
   const porch = JSON.parse(run('cameras', 'list', '--json')).find((c) => c.name === 'Porch').id;
+  await lane.waitFor(); // signed in
   assert.equal(await change(porch, { sub_url: `${front}-sub` }), 200);
   const start = await until('twelve seconds of both', () => {
     const all = clips().filter((c) => c.open);
@@ -152,6 +153,7 @@ test('the timeline', async (t) => {
     const begun = await position();
     await until('ten seconds and more', async () => (await position()) > begun + 8000, 40);
     await page.getByLabel('Speed').selectOption('1');
+    await page.getByRole('button', { name: 'Pause' }).click();
   });
 
   await t.test('what lies between marks is saved as one video, and the log says so', async () => {
@@ -171,19 +173,21 @@ test('the timeline', async (t) => {
     await page.getByRole('button', { name: 'Mark end' }).click();
     await page.getByRole('button', { name: 'Save as video' }).click();
     await page.getByTestId('export-plan').waitFor();
+    const done = () =>
+      until('saved, or asked who it is', async () => {
+        if (await page.getByText('The video is saved').count()) return true;
+        const proof = page.getByLabel('Your sign-in password', { exact: true });
+        if (await proof.count()) {
+          await proof.fill(password);
+          await page.getByRole('button', { name: 'Confirm' }).click();
+        }
+        return false;
+      });
     await page.getByLabel('Note for the log').fill('the parcel');
     await keep(page, 'export');
     const saved = page.waitForEvent('download');
     await page.getByRole('button', { name: 'Save', exact: true }).click();
-    await until('saved, or asked who it is', async () => {
-      if (await page.getByText('The video is saved').count()) return true;
-      const proof = page.getByLabel('Your sign-in password', { exact: true });
-      if (await proof.count()) {
-        await proof.fill(password);
-        await page.getByRole('button', { name: 'Confirm' }).click();
-      }
-      return false;
-    });
+    await done();
     const file = await (await saved).path();
     const probe = JSON.parse(execFileSync('ffprobe', ['-v', 'error', '-count_packets', '-show_entries', 'stream=codec_type,nb_read_packets:format=duration', '-of', 'json', file]));
     const seconds = Number(probe.format.duration);
@@ -199,12 +203,21 @@ test('the timeline', async (t) => {
     assert.match(JSON.stringify(log), /the parcel/);
     await page.getByRole('button', { name: 'Close' }).last().click();
 
+    // Kept for ever, by an event that stands for it.
+    await page.getByRole('button', { name: 'Keep', exact: true }).click();
+    await page.getByText(/kept for ever/).waitFor();
+    const kept = await page.evaluate(async () => (await fetch('/api/events?keep=true')).json());
+    assert.deepEqual(kept.map((e) => [e.kind, e.camera, e.data.by, e.reviewed.by]), [['kept', porch, 'Ada', 'Ada']]);
+    assert.ok(Math.abs(Date.parse(kept[0].start) - from) < 8000 && Math.abs(Date.parse(kept[0].end) - to) < 8000, JSON.stringify(kept));
+    assert.equal(JSON.parse(run('log', 'list', '--action', 'event.keep', '--json')).length, 1);
+    await keep(page, 'timeline-kept');
+
     // And straight to the disk, where the browser lets a page write: the same bytes.
     await page.evaluate(() => (window.showSaveFilePicker = async () => (await navigator.storage.getDirectory()).getFileHandle('saved.mp4', { create: true })));
     await page.getByRole('button', { name: 'Save as video' }).click();
     await page.getByTestId('export-plan').waitFor();
     await page.getByRole('button', { name: 'Save', exact: true }).click();
-    await page.getByText('The video is saved').waitFor();
+    await done();
     const bytes = await page.evaluate(async () => (await (await (await navigator.storage.getDirectory()).getFileHandle('saved.mp4')).getFile()).size);
     assert.equal(bytes, readFileSync(file).length);
     await page.getByRole('button', { name: 'Close' }).last().click();

@@ -163,6 +163,31 @@ func (a *API) event(ctx context.Context, text string) (store.ID, store.Event, er
 	return id, e, err
 }
 
+// KeepRequest names a part of time of a camera.
+type KeepRequest struct {
+	Body struct {
+		Camera string    `json:"camera" maxLength:"26"`
+		Start  time.Time `json:"start"`
+		End    time.Time `json:"end"`
+	}
+}
+
+// Keep answers POST /api/events.
+func (a *API) Keep(ctx context.Context, in *KeepRequest) (*Body[Event], error) {
+	id, err := store.ParseID(in.Body.Camera)
+	if err != nil {
+		return nil, err
+	}
+	if err := see(ctx, id); err != nil {
+		return nil, err
+	}
+	e, err := a.nvr.Keep(ctx, actor(ctx), id, in.Body.Start, in.Body.End)
+	if err != nil {
+		return nil, err
+	}
+	return answer(NewEvent(e)), nil
+}
+
 // ChangeEventRequest holds what to change; the rest stays.
 type ChangeEventRequest struct {
 	ByID

@@ -651,7 +651,8 @@ export interface paths {
         /** Events, newest first */
         get: operations["get-events"];
         put?: never;
-        post?: never;
+        /** Keep what a camera recorded in a part of time for ever: an event that stands for it */
+        post: operations["post-events"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2832,6 +2833,13 @@ export interface components {
             said?: components["schemas"]["Said"];
             /** Format: date-time */
             since: string;
+        };
+        KeepRequestBody: {
+            camera: string;
+            /** Format: date-time */
+            end: string;
+            /** Format: date-time */
+            start: string;
         };
         Lane: {
             camera: string;
@@ -6743,6 +6751,75 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Event"][] | null;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "post-events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeepRequestBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Event"];
                 };
             };
             /** @description Unauthorized */

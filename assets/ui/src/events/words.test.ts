@@ -22,6 +22,7 @@ test('each kind has a plain sentence, in each language', async () => {
     [event({ kind: 'camera.anomaly', labels: ['bitrate'] }), 'Yard behaves unlike itself'],
     [event({ kind: 'manual', data: { by: 'Ann' } }), 'Ann had Yard recorded'],
     [event({ kind: 'manual' }), 'Yard was recorded on demand'],
+    [event({ kind: 'kept', data: { by: 'Ann' } }), 'Ann kept what Yard recorded'],
     [event({ kind: 'storage', camera: null, labels: ['disk-kept'] }), 'What is kept for ever leaves too little room for new recordings'],
     [event({ kind: 'system', camera: null, labels: ['clock'] }), 'The clock of the box was wrong, or was set'],
     [event({ kind: 'system', camera: null, labels: ['of tomorrow'] }), 'Something happened to the box'],

@@ -14,7 +14,7 @@ export const groups: Record<Group, string[]> = {
   doorbell: ['doorbell'],
   away: ['camera.offline', 'camera.online'],
   identity: ['camera.identity', 'camera.anomaly', 'tamper'],
-  manual: ['manual'],
+  manual: ['manual', 'kept'],
   storage: ['storage'],
   system: ['system'],
 };
@@ -35,6 +35,7 @@ const icons: Record<string, IconName> = {
   'camera.identity': 'shieldOff',
   'camera.anomaly': 'warning',
   manual: 'record',
+  kept: 'pin',
   storage: 'disk',
   system: 'info',
 };
@@ -86,6 +87,8 @@ export function sentence(event: Event, camera: string): string {
       const by = event.data?.['by'];
       return typeof by === 'string' && by ? say.manualBy(camera, by) : say.manual(camera);
     }
+    case 'kept':
+      return say.kept(camera, String(event.data?.['by'] ?? ''));
     case 'storage':
     case 'system':
       return codeOf(event) ?? m.events.system;

@@ -46,6 +46,7 @@ export default {
     something: 'etwas',
     manual: (camera: string) => `${camera} wurde auf Wunsch aufgenommen`,
     manualBy: (camera: string, name: string) => `${name} ließ ${camera} aufnehmen`,
+    kept: (camera: string, name: string) => `${name} hat Aufnahmen von ${camera} aufgehoben`,
     other: (kind: string, where: string) => `${kind}: ${where}`,
   },
   reasons: {

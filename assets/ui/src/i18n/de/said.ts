@@ -416,6 +416,8 @@ const said: Record<string, string> = {
   'preview.file': 'Die Datei der Vorschau ist nicht da.',
   'preview.disk': 'Die Vorschau ist nicht lesbar: Ihre Platte fehlt oder meldet Fehler.',
   'event.none': 'Dieses Ereignis gibt es nicht mehr. Lade die Seite neu.',
+  'event.kept': 'Was auf einmal aufgehoben wird, beginnt, bevor es endet, endet nicht nach jetzt und dauert höchstens einen Tag. Wähle zwei solche Markierungen.',
+  'event.kept-nothing': 'Zwischen den Markierungen wurde nichts aufgenommen. Wähle eine Zeit mit Aufnahmen.',
   'event.note': 'Eine Notiz wird im Browser versiegelt, mit höchstens {most} Bytes; öffne den Tresor und schreibe sie noch einmal.',
   'evidence.count': 'Ein Beweispaket enthält 1 bis {most} Aufnahmen.',
   'evidence.open': 'Die neueste Aufnahme wird noch geschrieben; in einer Minute kann sie herausgegeben werden.',

@@ -1,6 +1,4 @@
 import type en from '../en/timeline';
-import { plural } from '../plural';
-
 export default {
   title: 'Zeitleiste',
   goesOn: (time: string) => `${time} lang wurde nichts aufgenommen. Es geht dort weiter, wo wieder etwas da ist.`,
@@ -17,6 +15,7 @@ export default {
     'camera.online': 'Kamera wieder da',
     'camera.identity': 'Identität der Kamera zweifelhaft',
     'camera.anomaly': 'Etwas Ungewöhnliches',
+    kept: 'Von Hand aufgehoben',
   },
   moment: (camera: string) => `Zeitpunkt von ${camera}`,
   howTo: 'Pfeiltasten bewegen, Plus und Minus zoomen, die Bildtasten bewegen um das Gezeigte, eckige Klammern wechseln die Kamera.',
@@ -32,6 +31,9 @@ export default {
   pictureOf: (camera: string) => `Aufnahme von ${camera}`,
   cannotPlay: 'Das lässt sich nicht abspielen',
   toCamera: 'Zur Kamera',
+  toH264: 'Kleinen Stream auf H.264',
+  toH264Why: 'Diese Aufnahme bleibt in H.265. Live-Bilder und die kleinen Bilder späterer Aufnahmen kommen in H.264.',
+  switched: 'Umgestellt. Der kleine Stream kommt ab jetzt in H.264; was aufgenommen ist, bleibt, wie es ist.',
   minuteLater: 'Eine Minute später versuchen',
   opening: 'Aufnahme wird geöffnet',
   since: (time: string) => `seit ${time}`,
@@ -91,8 +93,7 @@ export default {
   saveVideo: 'Als Video speichern',
   shareMarked: 'Link oder Beweis',
   keep: 'Aufheben',
-  keepWhy: 'Ereignisse zwischen den Markierungen und ihre Aufnahmen für immer aufheben',
-  kept: (n: number) => `${n} ${plural('de', n, { one: 'Ereignis wird', other: 'Ereignisse werden' })} für immer aufgehoben, samt den Aufnahmen davon.`,
-  nothingToKeep: 'Zwischen den Markierungen liegt kein Ereignis. Speichere stattdessen ein Video.',
+  keepWhy: 'Was zwischen den Markierungen aufgenommen wurde, für immer aufheben',
+  kept: (time: string) => `${time} für immer aufgehoben. Die Seite „Ereignisse“ nennt es und gibt es wieder frei.`,
   clearMarks: 'Markierungen entfernen',
 } satisfies typeof en;

@@ -45,6 +45,7 @@ export default {
     something: 'something',
     manual: (camera: string) => `${camera} was recorded on demand`,
     manualBy: (camera: string, name: string) => `${name} had ${camera} recorded`,
+    kept: (camera: string, name: string) => `${name} kept what ${camera} recorded`,
     other: (kind: string, where: string) => `${kind}: ${where}`,
   },
   /** Why a camera was away. */

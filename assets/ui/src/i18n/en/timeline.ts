@@ -1,5 +1,3 @@
-import { plural } from '../plural';
-
 export default {
   title: 'Timeline',
   goesOn: (time: string) => `Nothing was recorded for ${time}. Playing from where it goes on.`,
@@ -16,6 +14,7 @@ export default {
     'camera.online': 'Camera came back',
     'camera.identity': 'Camera’s identity in doubt',
     'camera.anomaly': 'Something unusual',
+    kept: 'Kept by hand',
   },
   moment: (camera: string) => `Moment of ${camera}`,
   howTo: 'Arrow keys move, plus and minus zoom, Page keys move by what is shown, brackets change the camera.',
@@ -31,6 +30,9 @@ export default {
   pictureOf: (camera: string) => `Recording of ${camera}`,
   cannotPlay: 'This cannot be played',
   toCamera: 'Go to the camera',
+  toH264: 'Small stream to H.264',
+  toH264Why: 'This recording stays in H.265. Live pictures and the small pictures of later recordings come in H.264.',
+  switched: 'Switched. The small stream comes in H.264 from now on; what is recorded stays as it is.',
   minuteLater: 'Try a minute later',
   opening: 'Opening the recording',
   since: (time: string) => `since ${time}`,
@@ -90,8 +92,7 @@ export default {
   saveVideo: 'Save as video',
   shareMarked: 'Link or evidence',
   keep: 'Keep',
-  keepWhy: 'Keep the events between the marks, and their recordings, for ever',
-  kept: (n: number) => `${n} ${plural('en', n, { one: 'event is', other: 'events are' })} kept for ever, with what was recorded then.`,
-  nothingToKeep: 'There is no event between the marks. Save a video instead.',
+  keepWhy: 'Keep what was recorded between the marks for ever',
+  kept: (time: string) => `${time} kept for ever. The page Events lists it, and lets it go.`,
   clearMarks: 'Clear the marks',
 };

@@ -46,6 +46,7 @@ export default {
     something: 'algo',
     manual: (camera: string) => `${camera} se grabó a petición`,
     manualBy: (camera: string, name: string) => `${name} hizo grabar ${camera}`,
+    kept: (camera: string, name: string) => `${name} conservó lo que grabó ${camera}`,
     other: (kind: string, where: string) => `${kind}: ${where}`,
   },
   reasons: {

@@ -416,6 +416,8 @@ const said: Record<string, string> = {
   'preview.file': 'El archivo de la vista previa no está.',
   'preview.disk': 'La vista previa no se puede leer: su disco falta o informa de errores.',
   'event.none': 'Ese evento ya no existe. Recarga la página.',
+  'event.kept': 'Lo que se conserva de una vez empieza antes de acabar, acaba como tarde ahora y dura como mucho un día. Elige dos marcas así.',
+  'event.kept-nothing': 'No se grabó nada entre las marcas. Elige un momento con grabaciones.',
   'event.note': 'Una nota se sella en el navegador, con {most} bytes como máximo; abre la bóveda y escríbela de nuevo.',
   'evidence.count': 'Un paquete de pruebas tiene de 1 a {most} grabaciones.',
   'evidence.open': 'La grabación más reciente aún se está escribiendo; se podrá entregar en un minuto.',

@@ -1,6 +1,4 @@
 import type en from '../en/timeline';
-import { plural } from '../plural';
-
 export default {
   title: 'Cronología',
   goesOn: (time: string) => `No se grabó nada durante ${time}. Se reproduce desde donde continúa.`,
@@ -17,6 +15,7 @@ export default {
     'camera.online': 'Cámara de vuelta',
     'camera.identity': 'Identidad de la cámara en duda',
     'camera.anomaly': 'Algo inusual',
+    kept: 'Conservado a mano',
   },
   moment: (camera: string) => `Momento de ${camera}`,
   howTo: 'Las flechas mueven, más y menos acercan y alejan, las teclas de página avanzan lo que se ve, los corchetes cambian de cámara.',
@@ -32,6 +31,9 @@ export default {
   pictureOf: (camera: string) => `Grabación de ${camera}`,
   cannotPlay: 'No se puede reproducir',
   toCamera: 'Ir a la cámara',
+  toH264: 'Flujo pequeño en H.264',
+  toH264Why: 'Esta grabación sigue en H.265. El directo y las imágenes pequeñas de grabaciones posteriores serán en H.264.',
+  switched: 'Cambiado. El flujo pequeño será H.264 desde ahora; lo grabado queda como está.',
   minuteLater: 'Probar un minuto después',
   opening: 'Abriendo la grabación',
   since: (time: string) => `desde las ${time}`,
@@ -91,8 +93,7 @@ export default {
   saveVideo: 'Guardar como vídeo',
   shareMarked: 'Enlace o prueba',
   keep: 'Conservar',
-  keepWhy: 'Conservar para siempre los eventos entre las marcas y sus grabaciones',
-  kept: (n: number) => `${n} ${plural('es', n, { one: 'evento se conserva', other: 'eventos se conservan' })} para siempre, con lo que se grabó entonces.`,
-  nothingToKeep: 'No hay ningún evento entre las marcas. Guarda mejor un vídeo.',
+  keepWhy: 'Conservar para siempre lo grabado entre las marcas',
+  kept: (time: string) => `${time} conservado para siempre. La página Eventos lo muestra, y lo libera.`,
   clearMarks: 'Quitar las marcas',
 } satisfies typeof en;

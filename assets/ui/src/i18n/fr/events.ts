@@ -46,6 +46,7 @@ export default {
     something: 'quelque chose',
     manual: (camera: string) => `${camera} a été enregistrée sur demande`,
     manualBy: (camera: string, name: string) => `${name} a fait enregistrer ${camera}`,
+    kept: (camera: string, name: string) => `${name} a gardé ce que ${camera} a enregistré`,
     other: (kind: string, where: string) => `${kind} : ${where}`,
   },
   reasons: {

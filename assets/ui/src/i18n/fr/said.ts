@@ -416,6 +416,8 @@ const said: Record<string, string> = {
   'preview.file': 'Le fichier de l’aperçu n’est pas là.',
   'preview.disk': 'L’aperçu est illisible : son disque manque ou signale des erreurs.',
   'event.none': 'Cet événement n’existe plus. Rechargez la page.',
+  'event.kept': 'Ce qui est gardé en une fois commence avant de finir, finit au plus tard maintenant et dure au plus un jour. Choisissez deux marques ainsi.',
+  'event.kept-nothing': 'Rien n’a été enregistré entre les marques. Choisissez un moment avec des enregistrements.',
   'event.note': 'Une note est scellée dans le navigateur, avec {most} octets au plus ; ouvrez le coffre et écrivez-la de nouveau.',
   'evidence.count': 'Un dossier de preuves contient de 1 à {most} enregistrements.',
   'evidence.open': 'L’enregistrement le plus récent est encore en cours d’écriture ; il pourra être remis dans une minute.',

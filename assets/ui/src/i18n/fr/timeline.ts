@@ -1,6 +1,4 @@
 import type en from '../en/timeline';
-import { plural } from '../plural';
-
 export default {
   title: 'Chronologie',
   goesOn: (time: string) => `Rien n’a été enregistré pendant ${time}. La lecture reprend là où il y a de nouveau une image.`,
@@ -17,6 +15,7 @@ export default {
     'camera.online': 'Caméra de retour',
     'camera.identity': 'Identité de la caméra incertaine',
     'camera.anomaly': 'Quelque chose d’inhabituel',
+    kept: 'Gardé à la main',
   },
   moment: (camera: string) => `Instant de ${camera}`,
   howTo: 'Les flèches déplacent, plus et moins zooment, les touches Page avancent d’une vue, les crochets changent de caméra.',
@@ -32,6 +31,9 @@ export default {
   pictureOf: (camera: string) => `Enregistrement de ${camera}`,
   cannotPlay: 'Lecture impossible',
   toCamera: 'Aller à la caméra',
+  toH264: 'Petit flux en H.264',
+  toH264Why: 'Cet enregistrement reste en H.265. Le direct et les petites images des enregistrements suivants seront en H.264.',
+  switched: 'C’est fait. Le petit flux est désormais en H.264 ; ce qui est enregistré reste tel quel.',
   minuteLater: 'Essayer une minute plus tard',
   opening: 'Ouverture de l’enregistrement',
   since: (time: string) => `depuis ${time}`,
@@ -91,8 +93,7 @@ export default {
   saveVideo: 'Enregistrer en vidéo',
   shareMarked: 'Lien ou preuve',
   keep: 'Garder',
-  keepWhy: 'Garder pour toujours les événements entre les marques et leurs enregistrements',
-  kept: (n: number) => `${n} ${plural('fr', n, { one: 'événement est gardé', other: 'événements sont gardés' })} pour toujours, avec ce qui a été enregistré alors.`,
-  nothingToKeep: 'Aucun événement entre les marques. Enregistrez plutôt une vidéo.',
+  keepWhy: 'Garder pour toujours ce qui a été enregistré entre les marques',
+  kept: (time: string) => `${time} gardé pour toujours. La page Événements le cite, et le libère.`,
   clearMarks: 'Effacer les marques',
 } satisfies typeof en;
