@@ -74,6 +74,7 @@ fuzz: ## every fuzz test in turn, FUZZTIME each
 bench: test-packages build ## CPU, memory and loss per recorded stream, beside ffmpeg on the same source
 	go test -tags $(TAGS) -run '^$$' -bench . -benchmem ./nvr/... ./store/...
 	go run -tags $(TAGS) ./test/bench
+	go run -tags $(TAGS) ./test/bench -paired
 	CARDEA_BENCH=1 go test -tags $(TAGS) -count=1 -v -run TestLiveLatency ./web | grep -E 'added by|FAIL|ok'
 	cd test/ui && npm ci --no-audit --no-fund --loglevel=error && node live.bench.mjs && node bench.mjs
 
