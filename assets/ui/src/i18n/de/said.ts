@@ -255,6 +255,7 @@ const said: Record<string, string> = {
   'pairing.took': 'Die Kamera hat ihr Zertifikat genommen und antwortet nicht mehr. Ist sie zurück, erscheint sie von selbst; zeigt sie einen neuen Code, kopple sie noch einmal.',
   'pairing.here': 'Die Kamera „{name}“ unter dieser Adresse ist gekoppelt. Wurde sie zurückgesetzt oder ausgetauscht, kopple sie als diese Kamera neu; gibt es sie nicht mehr, widerrufe sie zuerst.',
   'pairing.no-authority': 'Diese Box hat keine Zertifizierungsstelle für Kameras.',
+  'pairing.authority-ended': 'Nach der Uhr dieser Box ist es der {date}, und ihre Zertifizierungsstelle endete {year}: Stelle das Datum, oder ersetze die Zertifizierungsstelle mit `cardea ca roll`.',
   'pairing.revoked': 'Ihr Zertifikat wurde widerrufen.',
   'pairing.not-tls13': 'Die Verbindung ist kein TLS 1.3.',
   'pairing.certificates': 'Sie zeigt {count} Zertifikate statt einem.',

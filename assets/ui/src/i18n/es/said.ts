@@ -255,6 +255,7 @@ const said: Record<string, string> = {
   'pairing.took': 'La cámara tomó su certificado y ya no responde. Cuando vuelva aparecerá sola; si muestra un código nuevo, vincúlala otra vez.',
   'pairing.here': 'La cámara «{name}» de esta dirección está vinculada. Si se restableció o se sustituyó, vincúlala de nuevo como esa cámara; si ya no existe, revócala antes.',
   'pairing.no-authority': 'Esta caja no tiene autoridad de certificación para cámaras.',
+  'pairing.authority-ended': 'Según el reloj de esta caja es {date}, y su autoridad de certificación terminó en {year}: ajusta la fecha o sustituye la autoridad con `cardea ca roll`.',
   'pairing.revoked': 'Su certificado fue revocado.',
   'pairing.not-tls13': 'La conexión no es TLS 1.3.',
   'pairing.certificates': 'Muestra {count} certificados en vez de uno.',

@@ -255,6 +255,7 @@ const said: Record<string, string> = {
   'pairing.took': 'La caméra a pris son certificat et ne répond plus. À son retour elle apparaîtra d’elle-même ; si elle affiche un nouveau code, associez-la de nouveau.',
   'pairing.here': 'La caméra « {name} » à cette adresse est associée. Si elle a été réinitialisée ou remplacée, associez-la de nouveau sous ce nom ; si elle n’existe plus, révoquez-la d’abord.',
   'pairing.no-authority': 'Ce boîtier n’a pas d’autorité de certification pour les caméras.',
+  'pairing.authority-ended': 'Selon l’horloge de ce boîtier, nous sommes le {date}, et son autorité de certification a pris fin en {year} : réglez la date, ou remplacez l’autorité avec `cardea ca roll`.',
   'pairing.revoked': 'Son certificat a été révoqué.',
   'pairing.not-tls13': 'La connexion n’est pas en TLS 1.3.',
   'pairing.certificates': 'Elle montre {count} certificats au lieu d’un.',
