@@ -2,9 +2,9 @@ package nvr
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
-	"time"
 )
 
 const (
@@ -13,17 +13,15 @@ const (
 	// A collection comes when the heap has grown by so many percent of what lived through the last one. Frames live for
 	// a second, so there is much to free and little to look at: a small heap costs little when it is not tiny.
 	minPercent, maxPercent = 50, 300
-
-	heapEvery = 3 * time.Second
 )
 
 // Tune sets how much memory the program may use for speed until Run knows better. Call it once, from main.
 func Tune() { debug.SetGCPercent(2 * minPercent) }
 
-// tuneHeap keeps the heap between the floor and half as much again as what lives. It returns nil when ctx is done.
+// tuneHeap keeps the heap between the floor and half as much again as what lives. It looks after each collection, so that what a crowd of
+// connections needs all at once is not multiplied by what suited the small heap before. It returns nil when ctx is done.
 func tuneHeap(ctx context.Context) error {
-	t := time.NewTicker(heapEvery)
-	defer t.Stop()
+	collections := afterCollections(ctx)
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	now := 0
 	for {
@@ -38,9 +36,29 @@ func tuneHeap(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-t.C:
+		case <-collections:
 		}
 	}
+}
+
+// afterCollections says when the heap was collected, until ctx is done.
+func afterCollections(ctx context.Context) <-chan struct{} {
+	done := make(chan struct{}, 1)
+	// What nothing points to is cleaned up once a collection, and then there is a new one.
+	type leaf struct{ self *leaf } // not so small that it shares its place with others, which would keep it
+	var fall func(context.Context)
+	fall = func(ctx context.Context) {
+		if ctx.Err() != nil {
+			return
+		}
+		runtime.AddCleanup(&leaf{}, fall, ctx)
+		select {
+		case done <- struct{}{}:
+		default:
+		}
+	}
+	fall(ctx)
+	return done
 }
 
 // percentFor is the percentage for a heap of which so many bytes live.
