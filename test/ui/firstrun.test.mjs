@@ -14,7 +14,7 @@ const password = 'amber kettle 77';
 const results = join(import.meta.dirname, '../results/ui');
 
 /** Two hosts on one cable; gives what to put before a command that runs on one of them. */
-function house(t) {
+async function house(t) {
   const ip = (...args) => execFileSync('ip', args);
   const hosts = ['box', 'camera'].map((name) => `cardea-${process.pid}-${name}`);
   for (const host of hosts) {
@@ -26,11 +26,14 @@ function house(t) {
     ip('-n', host, 'addr', 'add', `192.168.77.${i + 1}/24`, 'dev', 'eth0');
     for (const link of ['lo', 'eth0']) ip('-n', host, 'link', 'set', link, 'up');
   }
+  // An address of IPv6 that is not settled yet changes the network under the browser, which breaks off what it loads then.
+  const tentative = (host) => execFileSync('ip', ['-n', host, '-6', 'addr', 'show', 'tentative'], { encoding: 'utf8' }) !== '';
+  await until('settled addresses', () => !hosts.some(tentative));
   return hosts.map((host) => ['nsenter', `--net=/run/netns/${host}`]);
 }
 
 test('from the claim link to a recorded picture in three minutes', async (t) => {
-  const [here, there] = house(t);
+  const [here, there] = await house(t);
   const dir = scratch(t, 'nvr');
   const camera = new Program(there, 'camera', '--data', scratch(t, 'camera'), '--listen', '192.168.77.2:8322', '--source', 'test:', '--name', 'Porch');
   t.after(() => camera.stop());
