@@ -19,7 +19,7 @@ export async function open(t, options = {}) {
   const origin = await box.says(/(https:\/\/127\.0\.0\.1:\d+)/);
   await until('an answer', () => fetchUnchecked(`${origin}/healthz`).catch(() => undefined));
   const page = await browse(t, { certificate: await fetchUnchecked(`${origin}/ca.pem`), ...options });
-  return { page, origin, dir, password, secret, enter: () => page.goto(`${origin}/cameras`).then(() => signIn(page, password, secret)) };
+  return { page, origin, dir, password, passphrase, secret, enter: () => page.goto(`${origin}/cameras`).then(() => signIn(page, password, secret)) };
 }
 
 /** Waits for the end of an act, and proves who sits there where that was long ago. Gives how often that was asked. */
@@ -50,7 +50,10 @@ export async function accessible(page, what) {
   assert.deepEqual(violations.map((v) => `${what}: ${v.id} ${v.nodes.map((n) => n.target).join(' ')}`), []);
 }
 
-/** Starts cameras from a shop, one for each list of arguments, and gives where their services and streams are. */
+/**
+ * Starts cameras from a shop, one for each list of arguments, and gives where their services and streams are. `moved` and `encoded` list what
+ * their motors and encoders were told, oldest first.
+ */
 export async function shop(t, ...all) {
   const program = join(scratch(t, 'shop'), 'shop');
   const source = join(import.meta.dirname, '../..');
@@ -63,7 +66,8 @@ export async function shop(t, ...all) {
       let said = '';
       camera.stdout.on('data', (text) => (said += text));
       await until('a camera that says where it is', () => /^Sub: .*\n/m.test(said));
-      return Object.fromEntries(['Service', 'Encrypted', 'Main', 'Sub'].map((name) => [name.toLowerCase(), new RegExp(`^${name}: (.*)$`, 'm').exec(said)[1]]));
+      const told = (name) => Array.from(said.matchAll(new RegExp(`^${name}: (.*)\\n`, 'gm')), ([, what]) => what);
+      return { ...Object.fromEntries(['Service', 'Encrypted', 'Main', 'Sub'].map((name) => [name.toLowerCase(), told(name)[0]])), moved: () => told('Moved'), encoded: () => told('Encoded') };
     }),
   );
 }

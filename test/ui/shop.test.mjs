@@ -1,5 +1,5 @@
 // Cameras from a shop, simulated as processes of their own that speak ONVIF: one whose service has a key, and one that is added by its stream and
-// then gets what else it can do, another picture and, in the end, a certificate.
+// then gets what else it can do, another picture and a certificate, and is moved in the end.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { keep, until } from './box.mjs';
@@ -161,6 +161,49 @@ test('cameras from a shop', async (t) => {
     const tile = page.getByTestId('tile').filter({ hasText: 'Yard' });
     await until('it is live over its certificate', async () => (await tile.getAttribute('data-state')) === 'live');
     await until('its picture', () => onScreen(tile.locator('video')));
+  });
+
+  await t.test('is moved by pointer and keys, and stops when it is let go', async () => {
+    const at = (n) => until(`act ${n} of the motor`, () => yard.moved()[n]);
+    assert.deepEqual(yard.moved(), []);
+    await page.getByRole('button', { name: 'Move Yard' }).click();
+    const left = page.getByRole('button', { name: 'Left', exact: true });
+    await left.hover();
+    await accessible(page, 'the pad');
+    await keep(page, 'live-move');
+    await page.mouse.down();
+    await until('it is told again while it is held', () => yard.moved().length >= 3);
+    await page.mouse.up();
+    await until('the stop', () => yard.moved().at(-1) === 'stop');
+    assert.deepEqual([...new Set(yard.moved().slice(0, -1))], ['move -0.600 0.000 0.000 for PT1.0S']);
+    let acts = yard.moved().length;
+    await left.focus();
+    for (const [key, way] of [['ArrowUp', '0.000 0.600 0.000'], ['+', '0.000 0.000 0.600']]) {
+      await page.keyboard.down(key);
+      assert.equal(await at(acts), `move ${way} for PT1.0S`);
+      await page.keyboard.up(key);
+      await until('the stop', () => yard.moved().at(-1) === 'stop');
+      acts = yard.moved().length;
+    }
+    assert.match(page.url(), /camera=/, 'the arrows did not leave the camera');
+    // What the camera calls its positions comes without what could disturb a page.
+    await page.getByLabel('Saved positions').selectOption('door b');
+    assert.equal(await at(acts), 'preset door <b>');
+    await page.getByRole('button', { name: 'Home position' }).click();
+    assert.equal(await at(acts + 1), 'home');
+    assert.equal(yard.moved().length, acts + 2, 'nothing else was asked of it');
+    assert.deepEqual(gate.moved(), []);
+    await page.setViewportSize({ width: 390, height: 844 });
+    const tile = page.locator('[data-testid=tile].single');
+    await until('the whole pad in the picture of a phone', async () => {
+      const [picture, ...parts] = await Promise.all([tile, ...(await page.getByRole('group', { name: 'Direction of Yard' }).locator('button, select').all())].map((e) => e.boundingBox()));
+      const within = (p) => p.x >= picture.x && p.y >= picture.y && p.x + p.width <= picture.x + picture.width && p.y + p.height <= picture.y + picture.height;
+      const apart = (a, b) => a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y || b.y + b.height <= a.y;
+      return parts.length === 8 && parts.every((p, i) => within(p) && parts.slice(i + 1).every((other) => apart(p, other)));
+    });
+    await accessible(page, 'the pad on a phone');
+    await keep(page, 'live-move-phone');
+    await page.setViewportSize({ width: 1440, height: 900 });
   });
 
   await t.test('previews are switched off and on in the settings', async () => {

@@ -53,16 +53,21 @@ func (d *Device) Lens(setting string) string {
 
 func (d *Device) setEncoder(c *element) bool {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	for i, s := range d.state.streams {
-		if "enc_"+s.Token == c.attr("token") {
-			width, _ := strconv.Atoi(c.text("Width"))
-			height, _ := strconv.Atoi(c.text("Height"))
-			d.state.streams[i].Codec, d.state.streams[i].Width, d.state.streams[i].Height = c.text("Encoding"), width, height
-			return true
-		}
+	i := slices.IndexFunc(d.state.streams, func(s Stream) bool { return "enc_"+s.Token == c.attr("token") })
+	if i < 0 {
+		d.mu.Unlock()
+		return false
 	}
-	return false
+	s := &d.state.streams[i]
+	s.Codec = c.text("Encoding")
+	s.Width, _ = strconv.Atoi(c.text("Width"))
+	s.Height, _ = strconv.Atoi(c.text("Height"))
+	now := *s
+	d.mu.Unlock()
+	if d.cfg.Encoded != nil {
+		d.cfg.Encoded(now)
+	}
+	return true
 }
 
 // presets are the positions that the motor knows.
@@ -76,8 +81,11 @@ func (d *Device) ptz(q query) (string, *refusal) {
 	}
 	told := func(what string) (string, *refusal) {
 		d.mu.Lock()
-		defer d.mu.Unlock()
 		d.state.moves = append(d.state.moves, what)
+		d.mu.Unlock()
+		if d.cfg.Moved != nil {
+			d.cfg.Moved(what)
+		}
 		return `<tptz:` + q.operation + `Response/>`, nil
 	}
 	switch q.operation {

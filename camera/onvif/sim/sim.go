@@ -56,7 +56,10 @@ type Config struct {
 	Still []byte
 	// Tamper, when not nil, may answer in the device's place: it is true when it did.
 	Tamper func(w http.ResponseWriter, operation string) bool
-	Now    func() time.Time // time.Now when nil
+	// Moved, when not nil, hears each of Moves as it comes, and Encoded each stream that was told to be encoded otherwise.
+	Moved   func(act string)
+	Encoded func(Stream)
+	Now     func() time.Time // time.Now when nil
 }
 
 // Device is a simulated camera. All methods may be called from any goroutine.
