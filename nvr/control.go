@@ -290,6 +290,7 @@ func (n *NVR) SetSubCodec(ctx context.Context, actor store.Actor, id store.ID, c
 			return err
 		}
 		r.control.drop(c) // its profiles are others now
+		r.sub.restart()   // not every camera ends the sessions that it has
 		return nil
 	})
 }

@@ -12,6 +12,8 @@ const jumpBehind = 1.2;
 const hurryBehind = 0.35;
 /** How long the smaller stream is shown after the larger one turned out to be too much. */
 const restMilliseconds = 60_000;
+/** How long a stream that can be shown is waited for while the box sends one that cannot. */
+const hopeMilliseconds = 6000;
 
 /** What the person looks at. */
 export interface View {
@@ -53,6 +55,8 @@ export class LivePlayer implements Sink {
   private coming: Connection | undefined;
   private mime = '';
   private fits = false;
+  /** Whether the main stream, when it was last seen, could be shown here. */
+  private plays = true;
   private parts = 0;
   private waitForKey = true;
   private asked = '';
@@ -68,6 +72,7 @@ export class LivePlayer implements Sink {
   private readonly timers: ReturnType<typeof setInterval>[];
   private retry: ReturnType<typeof setTimeout> | undefined;
   private again: ReturnType<typeof setTimeout> | undefined;
+  private hoping: ReturnType<typeof setTimeout> | undefined;
   private closed = false;
   private readonly timeupdate = () => this.picture();
 
@@ -101,7 +106,7 @@ export class LivePlayer implements Sink {
     if (this.closed) return;
     const { camera, view } = this;
     const sub = subOf(camera);
-    const quality = choose({ ...view, sub: sub !== null, subWidth: sub?.width ?? 0, strained: performance.now() < this.resting });
+    const quality = choose({ ...view, sub: sub !== null, subWidth: sub?.width ?? 0, strained: performance.now() < this.resting, plays: this.plays, subCodec: sub?.codec ?? '' });
     const codec = camera.codecs.find((c) => c === 'h264' || c === 'hevc') ?? '';
     const direct = overWebRTC({ possible: !this.refused && (this.connection !== undefined || this.coming !== undefined || possible()), pictures: view.pictures, large: view.large, codec, subCodec: sub?.codec ?? '', quality, sound: this.sound, hears: view.hears });
     const silent = !(view.hears && this.sound);
@@ -227,8 +232,15 @@ export class LivePlayer implements Sink {
     this.parts = 0;
     this.waitForKey = true;
     this.fits = playable(mime);
-    // Who asked for the smaller stream may get the larger one first.
-    if (this.fits || quality === 'sub' || !this.asked.includes('sub')) this.trouble = this.fits ? '' : unplayable(mime);
+    if (quality === 'main' && this.plays !== this.fits) {
+      this.plays = this.fits;
+      this.ask();
+    }
+    clearTimeout(this.hoping);
+    const say = () => (this.trouble = this.fits ? '' : unplayable(mime));
+    // Who asked for the smaller stream may get the larger one first, and for good where the smaller one does not come.
+    if (this.fits || quality === 'sub' || !this.asked.includes('sub')) say();
+    else this.hoping = setTimeout(say, hopeMilliseconds);
     if (!this.fits) {
       this.buffer?.close();
       this.buffer = undefined;
@@ -317,6 +329,7 @@ export class LivePlayer implements Sink {
     this.timers.forEach(clearInterval);
     clearTimeout(this.again);
     clearTimeout(this.retry);
+    clearTimeout(this.hoping);
     this.video.removeEventListener('timeupdate', this.timeupdate);
     this.hold();
     this.end?.();

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { choose, overWebRTC, Strain, type Situation, type Way } from './quality';
 
-const tile: Situation = { wish: 'auto', sub: true, subWidth: 640, large: false, width: 400, strained: false };
+const tile: Situation = { wish: 'auto', sub: true, subWidth: 640, large: false, width: 400, strained: false, plays: true, subCodec: 'h264' };
 
 test('the wall has the small stream, the large picture the main one', () => {
   expect(choose(tile)).toBe('sub');
@@ -11,6 +11,15 @@ test('the wall has the small stream, the large picture the main one', () => {
   expect(choose({ ...tile, wish: 'main' })).toBe('main');
   expect(choose({ ...tile, large: true, wish: 'sub' })).toBe('sub');
   expect(choose({ ...tile, wish: 'sub', sub: false })).toBe('main');
+});
+
+test('what the browser cannot show gives way to what it can', () => {
+  const large = { ...tile, large: true, plays: false };
+  expect(choose(large)).toBe('sub');
+  expect(choose({ ...large, subCodec: '' })).toBe('sub');
+  expect(choose({ ...large, subCodec: 'hevc' })).toBe('auto');
+  expect(choose({ ...large, wish: 'main' })).toBe('main');
+  expect(choose({ ...large, sub: false })).toBe('main');
 });
 
 const way: Way = { possible: true, pictures: 2, large: false, codec: 'h264', subCodec: '', quality: 'main', sound: '', hears: false };

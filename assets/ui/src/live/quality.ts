@@ -15,6 +15,9 @@ export interface Situation {
   width: number;
   /** The way or this computer does not keep up with the main stream. */
   strained: boolean;
+  /** Whether this browser can show the main stream, and the codec of the smaller one where it is known. */
+  plays: boolean;
+  subCodec: string;
 }
 
 /** What is asked of the box. `auto` lets the box change over by itself when the socket does not keep up. */
@@ -22,6 +25,8 @@ export function choose(s: Situation): 'main' | 'sub' | 'auto' {
   if (!s.sub) return 'main';
   if (s.wish !== 'auto') return s.wish;
   if (s.strained) return 'sub';
+  // A smaller picture is better than none; where it would be none either, the main stream is what is spoken of.
+  if (!s.plays && s.subCodec !== 'hevc') return 'sub';
   if (s.large) return 'auto';
   // A tile that is a good deal wider than the smaller stream is worth the larger one.
   return s.subWidth > 0 && s.width > 1.6 * s.subWidth && s.width > 900 ? 'auto' : 'sub';

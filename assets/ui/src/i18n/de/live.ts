@@ -44,6 +44,7 @@ export default {
   how: (quality: string, by: string) => `${quality}, ${by}`,
   noPlayer: 'Dieser Browser kann keine Streams abspielen.',
   noH265: 'Die Kamera sendet H.265, und dieser Browser kann es nicht zeigen. Stelle die Kamera auf H.264 um, oder nimm Safari, Edge oder Chrome auf einem Gerät mit H.265-Decoder.',
+  isH265: 'Die Kamera sendet H.265, und dieser Browser kann es nicht zeigen.',
   noCodec: (mime: string) => `Dieser Browser kann ${mime} nicht abspielen.`,
   toH264: 'In H.264 zeigen',
   switched: 'Der kleine Stream ist jetzt H.264. Die Aufnahme bleibt, wie sie ist.',

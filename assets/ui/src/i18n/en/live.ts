@@ -43,6 +43,7 @@ export default {
   how: (quality: string, by: string) => `${quality}, ${by}`,
   noPlayer: 'This browser cannot play streams.',
   noH265: 'The camera sends H.265, and this browser cannot show it. Switch the camera to H.264, or use Safari, Edge or Chrome on a device with an H.265 decoder.',
+  isH265: 'The camera sends H.265, and this browser cannot show it.',
   noCodec: (mime: string) => `This browser cannot play ${mime}.`,
   toH264: 'Show it in H.264',
   switched: 'The smaller stream is H.264 now. The recording stays as it is.',

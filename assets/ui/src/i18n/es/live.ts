@@ -44,6 +44,7 @@ export default {
   how: (quality: string, by: string) => `${quality}, ${by}`,
   noPlayer: 'Este navegador no puede reproducir transmisiones.',
   noH265: 'La cámara envía H.265 y este navegador no puede mostrarlo. Cambia la cámara a H.264, o usa Safari, Edge o Chrome en un aparato que decodifique H.265.',
+  isH265: 'La cámara envía H.265 y este navegador no puede mostrarlo.',
   noCodec: (mime: string) => `Este navegador no puede reproducir ${mime}.`,
   toH264: 'Mostrar en H.264',
   switched: 'La transmisión pequeña es ahora H.264. La grabación sigue igual.',

@@ -44,6 +44,7 @@ export default {
   how: (quality: string, by: string) => `${quality}, ${by}`,
   noPlayer: 'Ce navigateur ne sait pas lire les flux.',
   noH265: 'La caméra envoie du H.265, que ce navigateur ne sait pas afficher. Passez la caméra en H.264, ou utilisez Safari, Edge ou Chrome sur un appareil qui décode le H.265.',
+  isH265: 'La caméra envoie du H.265, que ce navigateur ne sait pas afficher.',
   noCodec: (mime: string) => `Ce navigateur ne sait pas lire ${mime}.`,
   toH264: 'Afficher en H.264',
   switched: 'Le petit flux est maintenant en H.264. L’enregistrement ne change pas.',
