@@ -45,7 +45,7 @@ func tuneHeap(ctx context.Context) error {
 func afterCollections(ctx context.Context) <-chan struct{} {
 	done := make(chan struct{}, 1)
 	// What nothing points to is cleaned up once a collection, and then there is a new one.
-	type leaf struct{ self *leaf } // not so small that it shares its place with others, which would keep it
+	type leaf [64]byte // not so small that it shares its place with others, which would keep it
 	var fall func(context.Context)
 	fall = func(ctx context.Context) {
 		if ctx.Err() != nil {
