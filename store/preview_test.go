@@ -82,8 +82,8 @@ func TestPreview(t *testing.T) {
 	wantCode(t, err, store.Invalid)
 
 	use := func() store.Usage { return must[[]store.Usage](t)(h.Usage(ctx))[0] }
-	if u := use(); u.Bytes != 5*61200+2*3000 || u.Recent != u.Bytes {
-		t.Errorf("usage is %+v", u)
+	if u, recent := use(), must[map[store.ID]int64](t)(h.Recent(ctx))[h.camera.ID]; u.Bytes != 5*61200+2*3000 || recent != u.Bytes {
+		t.Errorf("usage is %+v, %d bytes of the last day", u, recent)
 	}
 	ok(t, h.KeepClip(ctx, first.ID, true))
 	if u := use(); u.KeptBytes != 61200+3000 {

@@ -162,8 +162,8 @@ func TestClipQueries(t *testing.T) {
 	}
 	_, err := h.Clips(ctx, store.ClipQuery{Camera: all[0].ID})
 	wantCode(t, err, store.NotFound)
-	use := must[[]store.Usage](t)(h.Usage(ctx))
-	if use[0].Clips != 10 || use[0].Bytes != 10*all[0].Bytes || use[0].KeptBytes != all[0].Bytes || use[0].Recent != use[0].Bytes ||
+	use, recent := must[[]store.Usage](t)(h.Usage(ctx)), must[map[store.ID]int64](t)(h.Recent(ctx))
+	if use[0].Clips != 10 || use[0].Bytes != 10*all[0].Bytes || use[0].KeptBytes != all[0].Bytes || recent[front] != use[0].Bytes ||
 		!use[0].Oldest.Equal(noon) || !use[0].Newest.Equal(noon.Add(minutes(9))) || use[1].Clips != 1 {
 		t.Errorf("usage is %+v", use)
 	}

@@ -59,6 +59,10 @@ func (k *Keeper) Forecast(ctx context.Context) (Forecast, error) {
 	if err != nil {
 		return Forecast{}, err
 	}
+	recent, err := k.cfg.DB.Recent(ctx)
+	if err != nil {
+		return Forecast{}, err
+	}
 	space, err := k.cfg.Files.Free()
 	if err != nil {
 		return Forecast{}, err
@@ -81,7 +85,7 @@ func (k *Keeper) Forecast(ctx context.Context) (Forecast, error) {
 		f.Used, f.Kept = f.Used+u.Bytes, f.Kept+u.KeptBytes
 		one := CameraForecast{Usage: u, Name: c.Name, Removed: !c.Removed.IsZero()}
 		if !one.Removed {
-			one.PerDay = perDay(u, now)
+			one.PerDay = perDay(recent[u.Camera], u.Oldest, now)
 		}
 		f.PerDay += one.PerDay
 		f.Cameras = append(f.Cameras, one)
@@ -101,16 +105,16 @@ func (k *Keeper) Forecast(ctx context.Context) (Forecast, error) {
 	return f, err
 }
 
-// perDay is the rate of a camera, measured over the last day, or over what there is of it.
-func perDay(u store.Usage, now time.Time) int64 {
+// perDay is the rate of a camera from what it recorded in the last day, or in what there is of it.
+func perDay(recent int64, oldest, now time.Time) int64 {
 	span := 24 * time.Hour
-	if d := now.Sub(u.Oldest); d < span {
+	if d := now.Sub(oldest); d < span {
 		span = d
 	}
-	if u.Recent == 0 || span < 2*time.Minute {
+	if recent == 0 || span < 2*time.Minute {
 		return 0
 	}
-	return int64(float64(u.Recent) * (24 * time.Hour.Hours() / span.Hours()))
+	return int64(float64(recent) * (24 * time.Hour.Hours() / span.Hours()))
 }
 
 // look finds what ends the recordings of a camera first. all and limit are what the disk and the rule of the box allow all cameras.
