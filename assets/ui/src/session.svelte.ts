@@ -2,6 +2,7 @@
 import { get, post, remove, type Outcome, type Problem, whenSignedOut } from './api/client';
 import type { Session, Setup, User, Vault } from './api/types';
 import { secondPasskey, signInWithPasskey, type Used } from './people/passkeys';
+import { health } from './settings/health.svelte';
 import { keys } from './vault/keys.svelte';
 
 type Stage = 'loading' | 'unreachable' | 'unclaimed' | 'signed-out' | 'signed-in';
@@ -88,7 +89,9 @@ class State {
   /** Takes a session over that the box has just opened. */
   async enter(session: { user: User }): Promise<void> {
     this.user = session.user;
-    await this.loadVaults();
+    // With what stands above every screen and in some of them, so that nothing moves when it comes. A disk that hangs holds nobody up.
+    const soon = new Promise((go) => setTimeout(go, 1000));
+    await Promise.all([this.loadVaults(), Promise.race([health.load(), soon])]);
     this.stage = 'signed-in';
     void keys.unlockRemembered(this.vaults).catch(() => undefined);
   }
