@@ -10,6 +10,8 @@ import { Connection, possible } from './whep';
 const jumpBehind = 1.2;
 /** Further behind than this, it plays a little faster until it has caught up. */
 const hurryBehind = 0.35;
+/** How long the socket has for a first picture before WebRTC begins, in ms: keys, connection and change would hold that picture up. */
+const headStart = 600;
 /** How long the smaller stream is shown after the larger one turned out to be too much. */
 const restMilliseconds = 60_000;
 /** How long a stream that can be shown is waited for while the box sends one that cannot. */
@@ -119,7 +121,8 @@ export class LivePlayer implements Sink {
     if (direct) {
       if (!this.shown && !this.buffer) this.subscribe(quality, silent);
       else if (!this.end) this.subscribe(undefined, true);
-      this.connect(quality);
+      if (this.shown) this.connect(quality);
+      else this.again = setTimeout(() => this.connect(quality), headStart);
       return;
     }
     this.coming?.close();
