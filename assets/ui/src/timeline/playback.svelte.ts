@@ -22,6 +22,8 @@ export type Status = 'idle' | 'loading' | 'ready' | 'locked' | 'end' | 'trouble'
 
 /** Seconds to have in the buffer ahead of the picture, at single speed. */
 const ahead = 20;
+/** A moment of a picture is a little behind its beginning, in seconds, where rounding does no harm. */
+const past = 0.002;
 /** Bytes to open at once after the first part. */
 const batchBytes = 768 * 1024;
 /** Key frames to open at the same time, where there is no time for the others. */
@@ -380,7 +382,11 @@ export class Playback {
       const speed = leads ? rate : chase(rate, behind);
       if (Math.abs(video.playbackRate - speed) > 0.005) video.playbackRate = speed;
       if (running && video.paused) void video.play().catch(() => undefined);
-      if (!running && !video.paused) video.pause();
+      if (!running && !video.paused) {
+        video.pause();
+        // The screen may be a picture behind. After a jump to this very moment it shows what steps are counted from.
+        video.currentTime = Math.max(target, start);
+      }
       return { state: video.seeking || (running && video.readyState < 3) ? 'wait' : 'picture' };
     }
     if (!this.done) {
@@ -405,15 +411,17 @@ export class Playback {
     return placement.wallOf(video.currentTime);
   }
 
-  /** The moment of the next picture, or the one before; undefined where it is not in the buffer. */
+  /** The moment of the next picture, or the one before; undefined where that is not in the buffer, or nothing follows. */
   neighbour(direction: 1 | -1): number | undefined {
     const here = this.video.currentTime;
     const frames = this.frames;
     // The picture on the screen is the last one that began.
-    const at = frames.findLastIndex((f) => f <= here + 0.002);
+    const at = frames.findLastIndex((f) => f <= here + 0.00001);
     const frame = frames[at + direction];
-    // A little behind its beginning, where rounding does no harm.
-    return frame === undefined || !this.isBuffered(frame + 0.002) ? undefined : this.placement?.wallOf(frame + 0.002);
+    const [last, previous] = [frames[at], frames[at - 1]];
+    if (frame === undefined && direction > 0 && !this.done && last !== undefined && previous !== undefined)
+      return this.placement?.wallOf(2 * last - previous + past); // it is on its way, as far from the last one as that from the one before
+    return frame === undefined || (direction < 0 && !this.isBuffered(frame + past)) ? undefined : this.placement?.wallOf(frame + past);
   }
 
   /** Follows the picture: which moment it shows, and whether it stands before a hole. */
