@@ -128,6 +128,19 @@ type CameraRow struct {
 	Bitrate float64 `json:"bitrate"`
 }
 
+func rowOf(c api.Camera) CameraRow {
+	return CameraRow{c.ID, c.Name, c.URL, c.Trust, c.State.Phase, c.FPS, c.Bitrate}
+}
+
+// printAdded prints the ID of a new camera, or all of it as JSON.
+func (l listing) printAdded(e *Env, added api.Camera) error {
+	if l.JSON {
+		return json.NewEncoder(e.Stdout).Encode(rowOf(added))
+	}
+	_, err := fmt.Fprintln(e.Stdout, added.ID)
+	return err
+}
+
 func (c *camerasList) Run(e *Env) error {
 	return e.with(false, func(client *console.Client) error {
 		var cameras []api.Camera
@@ -136,7 +149,7 @@ func (c *camerasList) Run(e *Env) error {
 		}
 		rows, lines := []CameraRow{}, [][]string{}
 		for _, c := range cameras {
-			rows = append(rows, CameraRow{c.ID, c.Name, c.URL, c.Trust, c.State.Phase, c.FPS, c.Bitrate})
+			rows = append(rows, rowOf(c))
 			lines = append(lines, []string{c.ID, c.Name, c.Trust, c.State.Phase, fmt.Sprintf("%.1f", c.FPS), fmt.Sprintf("%.1f", c.Bitrate/1e6), c.URL})
 		}
 		return c.print(e, rows, "ID NAME TRUST STATE FPS MBIT/S URL", lines)
@@ -193,11 +206,7 @@ func (c *camerasAdd) Run(e *Env) error {
 		if err != nil {
 			return err
 		}
-		if c.JSON {
-			return json.NewEncoder(e.Stdout).Encode(CameraRow{added.ID, added.Name, added.URL, added.Trust, added.State.Phase, added.FPS, added.Bitrate})
-		}
-		_, err = fmt.Fprintln(e.Stdout, added.ID)
-		return err
+		return c.printAdded(e, added)
 	})
 }
 
@@ -207,16 +216,22 @@ type camerasRemove struct {
 }
 
 func (c *camerasRemove) Run(e *Env) error {
-	return e.with(false, func(client *console.Client) error {
-		id, err := cameraID(e, client, c.ID)
-		if err != nil {
-			return err
-		}
-		path := "/api/cameras/" + id
+	return e.withCamera(c.ID, func(client *console.Client, path string) error {
 		if c.DeleteClips {
 			path += "?clips=delete"
 		}
 		return client.Do(e.Ctx, "DELETE", path, nil, nil)
+	})
+}
+
+// withCamera runs fn with a client of the NVR and the path of a camera, which is given by ID or name.
+func (e *Env) withCamera(text string, fn func(client *console.Client, path string) error) error {
+	return e.with(false, func(client *console.Client) error {
+		id, err := cameraID(e, client, text)
+		if err != nil {
+			return err
+		}
+		return fn(client, "/api/cameras/"+id)
 	})
 }
 
@@ -262,6 +277,20 @@ func (s span) query(now time.Time) (console.Query, error) {
 	return q, nil
 }
 
+// list runs fn with a client of the NVR and a query for this part of time of a camera, of all for "".
+func (s span) list(e *Env, camera string, fn func(*console.Client, console.Query) error) error {
+	q, err := s.query(time.Now())
+	if err != nil {
+		return err
+	}
+	return e.with(false, func(client *console.Client) error {
+		if q["camera"], err = cameraID(e, client, camera); err != nil {
+			return err
+		}
+		return fn(client, q)
+	})
+}
+
 func parseTime(text string, now time.Time) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, text); err == nil {
 		return t, nil
@@ -301,14 +330,7 @@ type eventRow struct {
 }
 
 func (c *eventsList) Run(e *Env) error {
-	q, err := c.query(time.Now())
-	if err != nil {
-		return err
-	}
-	return e.with(false, func(client *console.Client) error {
-		if q["camera"], err = cameraID(e, client, c.Camera); err != nil {
-			return err
-		}
+	return c.list(e, c.Camera, func(client *console.Client, q console.Query) error {
 		q["kind"], q["limit"] = c.Kind, "10000"
 		var events []api.Event
 		if err := client.Get(e.Ctx, "/api/events", q, &events); err != nil {

@@ -34,14 +34,7 @@ type clipsList struct {
 const pageSize = 5000
 
 func (c *clipsList) Run(e *Env) error {
-	q, err := c.query(time.Now())
-	if err != nil {
-		return err
-	}
-	return e.with(false, func(client *console.Client) error {
-		if q["camera"], err = cameraID(e, client, c.Camera); err != nil {
-			return err
-		}
+	return c.list(e, c.Camera, func(client *console.Client, q console.Query) error {
 		clips, err := allClips(e.Ctx, client, q)
 		if err != nil {
 			return err
@@ -185,13 +178,7 @@ func exportClip(e *Env, client *console.Client, id string, identity *vault.Ident
 
 // fetch copies a clip's ciphertext into a file without a name, since it is read at random. drop gives it back.
 func fetch(ctx context.Context, client *console.Client, id string) (f *os.File, size int64, drop func(), err error) {
-	f, err = os.CreateTemp("", "cardea-clip-*")
-	if err != nil {
-		return nil, 0, nil, err
-	}
-	drop = func() { f.Close() }
-	if err := os.Remove(f.Name()); err != nil {
-		drop()
+	if f, drop, err = nameless(); err != nil {
 		return nil, 0, nil, err
 	}
 	size, err = client.Download(ctx, "/api/clips/"+id+"/data", f)

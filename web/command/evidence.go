@@ -60,7 +60,7 @@ func exportEvidence(e *Env, client *console.Client, ids []string, note string, i
 
 // nameless is a file that goes away by itself.
 func nameless() (f *os.File, drop func(), err error) {
-	if f, err = os.CreateTemp("", "cardea-evidence-*"); err != nil {
+	if f, err = os.CreateTemp("", "cardea-*"); err != nil {
 		return nil, nil, err
 	}
 	drop = func() { f.Close() }

@@ -31,14 +31,7 @@ type logList struct {
 }
 
 func (c *logList) Run(e *Env) error {
-	q, err := c.query(time.Now())
-	if err != nil {
-		return err
-	}
-	return e.with(false, func(client *console.Client) error {
-		if q["camera"], err = cameraID(e, client, c.Camera); err != nil {
-			return err
-		}
+	return c.list(e, c.Camera, func(client *console.Client, q console.Query) error {
 		q["log"], q["user"], q["action"], q["limit"] = c.Log, c.User, c.Action, "10000"
 		var newest []api.LogEntry
 		if err := client.Get(e.Ctx, "/api/log", q, &newest); err != nil {

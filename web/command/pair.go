@@ -1,7 +1,6 @@
 package command
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -28,11 +27,7 @@ func (c *camerasPair) Run(e *Env) error {
 		if err := client.Do(e.Ctx, "POST", "/api/pairings", map[string]any{"address": c.Address, "code": c.Code, "name": c.Name, "camera": id}, &added); err != nil {
 			return err
 		}
-		if c.JSON {
-			return json.NewEncoder(e.Stdout).Encode(CameraRow{added.ID, added.Name, added.URL, added.Trust, added.State.Phase, added.FPS, added.Bitrate})
-		}
-		_, err = fmt.Fprintln(e.Stdout, added.ID)
-		return err
+		return c.printAdded(e, added)
 	})
 }
 
@@ -41,12 +36,8 @@ type camerasEnrol struct {
 }
 
 func (c *camerasEnrol) Run(e *Env) error {
-	return e.with(false, func(client *console.Client) error {
-		id, err := cameraID(e, client, c.ID)
-		if err != nil {
-			return err
-		}
-		return client.Do(e.Ctx, "POST", "/api/cameras/"+id+"/enrol", nil, nil)
+	return e.withCamera(c.ID, func(client *console.Client, path string) error {
+		return client.Do(e.Ctx, "POST", path+"/enrol", nil, nil)
 	})
 }
 
@@ -55,12 +46,8 @@ type camerasRevoke struct {
 }
 
 func (c *camerasRevoke) Run(e *Env) error {
-	return e.with(false, func(client *console.Client) error {
-		id, err := cameraID(e, client, c.ID)
-		if err != nil {
-			return err
-		}
-		return client.Do(e.Ctx, "POST", "/api/cameras/"+id+"/revoke", nil, nil)
+	return e.withCamera(c.ID, func(client *console.Client, path string) error {
+		return client.Do(e.Ctx, "POST", path+"/revoke", nil, nil)
 	})
 }
 
@@ -70,12 +57,8 @@ type camerasAccept struct {
 }
 
 func (c *camerasAccept) Run(e *Env) error {
-	return e.with(false, func(client *console.Client) error {
-		id, err := cameraID(e, client, c.ID)
-		if err != nil {
-			return err
-		}
-		return client.Do(e.Ctx, "POST", "/api/cameras/"+id+"/accept", map[string]any{"fingerprint": c.Fingerprint}, nil)
+	return e.withCamera(c.ID, func(client *console.Client, path string) error {
+		return client.Do(e.Ctx, "POST", path+"/accept", map[string]any{"fingerprint": c.Fingerprint}, nil)
 	})
 }
 

@@ -117,11 +117,15 @@ func (c *Restore) Run(e *Env) error {
 			"with the file %s.\n", e.Dir(), made.Clips, filepath.Join(e.Dir(), store.ClipsDir), disk.Marker)
 		return nil
 	}
-	clips := filepath.Join(e.Dir(), store.ClipsDir)
-	if err := os.Mkdir(clips, 0o700); err != nil {
+	id, err := store.ParseID(made.Store)
+	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(clips, disk.Marker), []byte(made.Store+"\n"), 0o600); err != nil {
+	clips, err := disk.Open(disk.Config{Dir: filepath.Join(e.Dir(), store.ClipsDir), Store: id, Make: true, Mark: true})
+	if err != nil {
+		return err
+	}
+	if err := clips.Close(); err != nil {
 		return err
 	}
 	fmt.Fprintf(e.Stderr, "%s is restored, without recordings: those that the index knows are missing. Start the NVR on it.\n", e.Dir())
