@@ -2,6 +2,7 @@ package nvr
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net/url"
 
@@ -87,22 +88,18 @@ func (n *NVR) Look(ctx context.Context, actor store.Actor, id store.ID, side Sid
 func (n *NVR) lookAt(ctx context.Context, actor store.Actor, r *runner, row store.Camera, at *url.URL, account credentials, pin []byte) (Probe, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeWithin)
 	defer cancel()
-	paired := row.Trust == store.TrustPaired
+	var mutual *tls.Config
+	if row.Trust == store.TrustPaired {
+		pin, mutual = nil, r.mutual()
+	}
 	if at.Scheme == "rtsp" || at.Scheme == "rtsps" {
 		if err := n.noteViewing(ctx, actor, "snapshot", liveGap, store.Access{Camera: row.ID, Object: "snapshot"}); err != nil {
 			return Probe{}, err
 		}
-		cfg := rtsp.Config{URL: at, User: account.User, Password: account.Password, Pin: pin, Transport: rtsp.Transport(row.Transport), Now: n.clock.Now, Log: n.log}
-		if paired {
-			cfg.Pin, cfg.Mutual = nil, r.mutual()
-		}
+		cfg := rtsp.Config{URL: at, User: account.User, Password: account.Password, Pin: pin, Mutual: mutual, Transport: rtsp.Transport(row.Transport), Now: n.clock.Now, Log: n.log}
 		return lookAtStream(ctx, cfg)
 	}
-	cfg := onvif.Config{URL: at, User: account.User, Password: account.Password, Pin: pin, Now: n.clock.Now}
-	if paired {
-		cfg.Pin, cfg.Mutual = nil, r.mutual()
-	}
-	client, err := onvif.Dial(ctx, cfg)
+	client, err := onvif.Dial(ctx, onvif.Config{URL: at, User: account.User, Password: account.Password, Pin: pin, Mutual: mutual, Now: n.clock.Now})
 	if err != nil {
 		return Probe{}, err
 	}

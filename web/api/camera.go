@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -183,12 +182,8 @@ func (a *API) AddCamera(ctx context.Context, in *AddCameraRequest) (*Body[Camera
 	s, err := a.nvr.AddCamera(ctx, actor(ctx), nvr.NewCamera{
 		Name: b.Name, URL: b.URL, Fingerprint: b.Fingerprint, SubURL: b.SubURL, Transport: b.Transport, Mode: b.Mode,
 	})
-	var about nvr.ErrCamera
-	if errors.As(err, &about) {
-		return nil, &CameraError{about.Err}
-	}
 	if err != nil {
-		return nil, err
+		return nil, aboutCamera(err)
 	}
 	return answer(camera(s)), nil
 }
@@ -379,12 +374,17 @@ func (e *CameraError) Unwrap() error { return e.Err }
 func (a *API) Probe(ctx context.Context, in *ProbeRequest) (*Body[Probe], error) {
 	p, err := a.nvr.Probe(ctx, actor(ctx), in.Body.URL, in.Body.Fingerprint, in.Body.Transport)
 	if err != nil {
-		if ctx.Err() == nil && store.ErrorCode(err) == "" {
-			err = &CameraError{err}
-		}
-		return nil, err
+		return nil, unusable(ctx, err)
 	}
 	return answer(probe(p)), nil
+}
+
+// unusable makes of the error of a look at a camera why that cannot be used, unless it is another one or nobody waits any more.
+func unusable(ctx context.Context, err error) error {
+	if ctx.Err() == nil && store.ErrorCode(err) == "" {
+		return &CameraError{err}
+	}
+	return err
 }
 
 func probe(p nvr.Probe) Probe {

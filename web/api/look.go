@@ -39,10 +39,7 @@ func (a *API) Look(ctx context.Context, in *LookRequest) (*Body[Probe], error) {
 	}
 	p, err := a.nvr.Look(ctx, actor(ctx), id, side, address, b.Fingerprint)
 	if err != nil {
-		if ctx.Err() == nil && store.ErrorCode(err) == "" {
-			err = &CameraError{err}
-		}
-		return nil, err
+		return nil, unusable(ctx, err)
 	}
 	return answer(probe(p)), nil
 }
