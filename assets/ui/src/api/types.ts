@@ -3,10 +3,13 @@ import type { components } from './schema';
 
 type Schemas = components['schemas'];
 
+/** The document of the API cannot say that a reference may be null. */
+type Nullable<T, K extends keyof T> = Omit<T, K> & { [P in K]: T[P] | null };
+
 export type Access = Schemas['Access'];
 export type Approval = Schemas['Approval'];
 export type Authority = Schemas['CA'];
-export type Camera = Schemas['Camera'];
+export type Camera = Nullable<Schemas['Camera'], 'sub' | 'pairing' | 'isolation'>;
 export type Candidate = Schemas['Candidate'];
 export type Clip = Schemas['ClipDetail'];
 export type ClipRow = Schemas['Clip'];
@@ -18,7 +21,7 @@ export type Enrolment = Schemas['Enrolment'];
 export type Event = Schemas['Event'];
 export type Grant = Schemas['Grant'];
 export type Health = Schemas['Health'];
-export type Imaging = Schemas['Imaging'];
+export type Imaging = Nullable<Schemas['Imaging'], 'brightness' | 'contrast' | 'saturation' | 'sharpness'>;
 export type Invitation = Schemas['Invitation'];
 export type LogEntry = Schemas['LogEntry'];
 export type Passkey = Schemas['Passkey'];

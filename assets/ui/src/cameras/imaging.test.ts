@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
-import { changeOf, type Lens } from './imaging';
+import type { Imaging } from '../api/types';
+import { changeOf } from './imaging';
 
-const at = (brightness: number, day_night: 'day' | 'auto'): Lens => ({
+const at = (brightness: number, day_night: 'day' | 'auto'): Imaging => ({
   brightness: { value: brightness, min: 0, max: 100 },
   contrast: null,
   saturation: { value: 50, min: 0, max: 100 },

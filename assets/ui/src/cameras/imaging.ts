@@ -6,14 +6,11 @@ export const ranges = ['brightness', 'contrast', 'saturation', 'sharpness'] as c
 
 type Range = (typeof ranges)[number];
 
-/** How a lens is set. A setting that it does not have is null, which the types of the API do not say. */
-export type Lens = Omit<Imaging, Range> & Record<Range, Imaging[Range] | null>;
-
 /** What is to be otherwise. */
 export type Change = Partial<Record<Range, number>> & { day_night?: 'day' | 'night' | 'auto' };
 
 /** What leads from how a lens is set to how it is wanted. */
-export function changeOf(wanted: Lens, is: Lens): Change {
+export function changeOf(wanted: Imaging, is: Imaging): Change {
   const change: Change = {};
   for (const name of ranges) {
     const value = wanted[name]?.value;

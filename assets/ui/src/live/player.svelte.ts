@@ -29,9 +29,6 @@ export interface View {
   hears: boolean;
 }
 
-/** The smaller stream; the document of the API cannot say that it may be missing. */
-const subOf = (camera: Camera) => camera.sub as Camera['sub'] | null;
-
 export class LivePlayer implements Sink {
   phase = $state<Phase>('connecting');
   detail = $state('');
@@ -107,7 +104,7 @@ export class LivePlayer implements Sink {
   private ask(): void {
     if (this.closed) return;
     const { camera, view } = this;
-    const sub = subOf(camera);
+    const { sub } = camera;
     const quality = choose({ ...view, sub: sub !== null, subWidth: sub?.width ?? 0, strained: performance.now() < this.resting, plays: this.plays, subCodec: sub?.codec ?? '' });
     const codec = camera.codecs.find((c) => c === 'h264' || c === 'hevc') ?? '';
     const direct = overWebRTC({ possible: !this.refused && (this.connection !== undefined || this.coming !== undefined || possible()), pictures: view.pictures, large: view.large, codec, subCodec: sub?.codec ?? '', quality, sound: this.sound, hears: view.hears });
@@ -219,7 +216,7 @@ export class LivePlayer implements Sink {
 
   /** Looks whether the way and this computer keep up with the main stream. */
   private async measure(): Promise<void> {
-    if (this.quality !== 'main' || !subOf(this.camera) || this.view.wish !== 'auto') return;
+    if (this.quality !== 'main' || !this.camera.sub || this.view.wish !== 'auto') return;
     const seen = this.video.getVideoPlaybackQuality();
     const counted = this.connection ? await this.connection.counters() : { got: seen.totalVideoFrames - seen.droppedVideoFrames, lost: seen.droppedVideoFrames };
     if (!counted || !this.strain.take(counted.got, counted.lost)) return;

@@ -49,7 +49,7 @@ export class Lanes {
   /** While a piece is fetched, those of other levels show the same. */
   private other(camera: string, tile: Tile): Lane | undefined {
     for (let level = tile.level - 1; level >= 0; level--) {
-      const found = this.find(camera, tileOf(level, Math.floor(tile.from / (levels[level]?.length ?? 1))));
+      const found = this.find(camera, tileOf(level, Math.floor(tile.from / (levels[level] ?? 1))));
       if (found) return found;
     }
     for (let level = tile.level + 1; level < levels.length; level++) {

@@ -5,8 +5,8 @@ import { lengthOf } from './scale';
 const hour = 3_600_000;
 const day = 24 * hour;
 
-/** Length of a piece, for closer and closer looks. */
-export const levels = [{ length: 7 * day }, { length: day }, { length: 3 * hour }] as const;
+/** How long a piece is, for closer and closer looks. */
+export const levels = [7 * day, day, 3 * hour] as const;
 
 /** The level whose pieces fit a view: a handful. */
 export function levelOf(view: Range): number {
@@ -21,13 +21,13 @@ export interface Tile extends Range {
 }
 
 export function tileOf(level: number, index: number): Tile {
-  const length = levels[level]?.length ?? day;
+  const length = levels[level] ?? day;
   return { level, index, from: index * length, to: (index + 1) * length };
 }
 
 /** The pieces of a level that cover a view. */
 export function tilesFor(view: Range, level: number, limit: Range): Tile[] {
-  const length = levels[level]?.length ?? day;
+  const length = levels[level] ?? day;
   const out: Tile[] = [];
   const to = Math.min(view.to, limit.to);
   for (let i = Math.floor(Math.max(view.from, limit.from) / length); i * length < to; i++) out.push(tileOf(level, i));

@@ -105,7 +105,6 @@ export default {
     onvifHint: 'Damit hört Cardea den Bewegungsmelder der Kamera, kann sie drehen und ihr Bild einstellen. Oft genügt ihre IP-Adresse. Leer heißt keiner.',
     notService: 'Das ist keine Adresse eines ONVIF-Dienstes',
     notServiceDetail: 'Sie sollte aussehen wie http://192.168.1.20/onvif/device_service oder https://…',
-    small: 'Kleiner Stream',
     answers: (model: string) => `${model} antwortet über ONVIF.`,
     aCamera: 'Die Kamera',
     namesSub: 'Sie nennt auch einen kleinen Stream, der übernommen wird.',

@@ -104,7 +104,6 @@ export default {
     onvifHint: 'Lets Cardea hear the camera’s own motion detector, turn it and adjust its picture. Its IP address is often enough. Empty is none.',
     notService: 'This is not the address of an ONVIF service',
     notServiceDetail: 'It should look like http://192.168.1.20/onvif/device_service or https://…',
-    small: 'Small stream',
     answers: (model: string) => `${model} answers over ONVIF.`,
     aCamera: 'The camera',
     namesSub: 'It names a small stream as well, which is taken over.',

@@ -105,7 +105,6 @@ export default {
     onvifHint: 'Así Cardea oye el detector de movimiento de la cámara, puede girarla y ajustar su imagen. A menudo basta su dirección IP. Vacío significa ninguno.',
     notService: 'Esta no es la dirección de un servicio ONVIF',
     notServiceDetail: 'Debería parecerse a http://192.168.1.20/onvif/device_service o https://…',
-    small: 'Flujo pequeño',
     answers: (model: string) => `${model} responde por ONVIF.`,
     aCamera: 'La cámara',
     namesSub: 'También indica un flujo pequeño, que se toma.',

@@ -105,7 +105,6 @@ export default {
     onvifHint: 'Cardea entend alors le détecteur de mouvement de la caméra, peut l’orienter et régler son image. Son adresse IP suffit souvent. Vide signifie aucun.',
     notService: 'Ce n’est pas l’adresse d’un service ONVIF',
     notServiceDetail: 'Elle devrait ressembler à http://192.168.1.20/onvif/device_service ou https://…',
-    small: 'Petit flux',
     answers: (model: string) => `${model} répond par ONVIF.`,
     aCamera: 'La caméra',
     namesSub: 'Elle indique aussi un petit flux, qui est repris.',
