@@ -1,14 +1,10 @@
 // What the journeys of cameras have in common: a box with an owner, who proves who he is where that is asked, and cameras of others.
-import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { browse, fetchUnchecked, Program, scratch, setUp, signIn, until } from './box.mjs';
 
 const password = 'seven quiet lanterns 42';
 const passphrase = 'lusab-babad-gutih-tugad-mudof';
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** A box with an owner, and the page of its cameras. Options are those of the browser. */
 export async function open(t, options = {}) {
@@ -41,13 +37,6 @@ export async function seen(page, result) {
 /** Makes every sign-in an hour old. */
 export function later(dir) {
   execFileSync('sqlite3', ['-cmd', '.timeout 20000', join(dir, 'cardea.db'), 'UPDATE session SET verified = verified - 3600000000']);
-}
-
-/** What axe says against the page as it is. */
-export async function accessible(page, what) {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => window.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
-  assert.deepEqual(violations.map((v) => `${what}: ${v.id} ${v.nodes.map((n) => n.target).join(' ')}`), []);
 }
 
 /**

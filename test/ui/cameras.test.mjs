@@ -7,8 +7,9 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createServer } from 'node:tls';
+import { accessible } from './axe.mjs';
 import { binary, keep, Program, scratch, until } from './box.mjs';
-import { accessible, open, seen } from './cameras.mjs';
+import { open, seen } from './cameras.mjs';
 import { onScreen } from './picture.mjs';
 import { eye, film, readsCodes } from './qr.mjs';
 

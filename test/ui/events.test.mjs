@@ -2,17 +2,15 @@
 // storage, health and safety say what is so.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { connect, createServer } from 'node:net';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
+import { accessible } from './axe.mjs';
 import { binary, browse, fetchUnchecked, files, keep, Program, scratch, setUp, signIn, until } from './box.mjs';
 
 const password = 'seven quiet lanterns 42';
 const passphrase = 'lusab-babad-gutih-tugad-mudof';
 const words = 'Only the postman, 14:05';
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** The cable of a camera, which can be pulled out. */
 class Cable {
@@ -40,12 +38,6 @@ class Cable {
     this.server.close();
     for (const end of this.ends) end.destroy();
   }
-}
-
-async function accessible(page, where) {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => window.axe.run());
-  assert.deepEqual(violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target).join(' ')}`), [], `axe on ${where}`);
 }
 
 /** Pictures at three widths, in light and dark, for people to look at. */
@@ -104,7 +96,7 @@ test('events', async (t) => {
   await t.test('pictures are sealed until the vault is opened', async () => {
     await away.locator('[data-testid=thumb][data-state=locked]').waitFor();
     await page.getByText('The pictures are sealed').waitFor();
-    await accessible(page, 'the locked feed');
+    await accessible(page, 'the locked feed', { every: true });
     await page.getByRole('button', { name: 'Unlock', exact: true }).click();
     await page.getByRole('dialog').getByLabel('Vault passphrase', { exact: true }).fill(passphrase);
     await page.getByRole('dialog').getByRole('button', { name: 'Unlock', exact: true }).click();
@@ -154,7 +146,7 @@ test('events', async (t) => {
     assert.ok(Buffer.from(body.note.sealed, 'base64').toString('latin1').startsWith('age-encryption.org/v1\n'));
     await away.getByTestId('note').filter({ hasText: words }).waitFor();
     for (const [path, bytes] of files(dir)) assert.ok(!bytes.includes('the postman'), `${path} holds the note in the clear`);
-    await accessible(page, 'the feed');
+    await accessible(page, 'the feed', { every: true });
     await pictures(page, 'events');
     await page.getByRole('button', { name: 'Vault open' }).click();
     await away.getByText('A sealed note.').waitFor();
@@ -173,7 +165,7 @@ test('events', async (t) => {
     await page.getByTestId('days').waitFor();
     await page.getByTestId('camera-storage').filter({ hasText: 'Porch' }).waitFor();
     await page.getByTestId('disk-state').waitFor();
-    await accessible(page, 'storage');
+    await accessible(page, 'storage', { every: true });
     await pictures(page, 'storage');
     await page.getByRole('link', { name: 'Change the rules' }).click();
     await until('the field of the rule', () => page.evaluate(() => document.activeElement?.id === 'days'));
@@ -185,7 +177,7 @@ test('events', async (t) => {
     await page.getByRole('img', { name: /In the last 24 hours it was there for \d+ %/ }).waitFor();
     await page.locator('[data-layer=tls13][data-active=true]').waitFor();
     await page.locator('[data-layer=sealed][data-active=true]').waitFor();
-    await accessible(page, 'health');
+    await accessible(page, 'health', { every: true });
     await pictures(page, 'health');
   });
 
@@ -195,7 +187,7 @@ test('events', async (t) => {
     await check('plain', 'bad').filter({ hasText: 'Pictures of Porch' }).waitFor();
     await check('owners', 'advise').waitFor();
     await check('certificate', 'good').waitFor();
-    await accessible(page, 'safety');
+    await accessible(page, 'safety', { every: true });
     await pictures(page, 'safety');
     // Put right with one click.
     const id = await page.evaluate(() => fetch('/api/cameras').then((r) => r.json()).then((all) => all[0].id));
@@ -210,14 +202,14 @@ test('events', async (t) => {
     assert.deepEqual((await screens.getByRole('link').locator('visible=true').allInnerTexts()).map((s) => s.trim()), ['Live', 'Timeline', 'Events', 'Cameras', 'More']);
     await screens.getByRole('link', { name: 'More' }).click();
     await page.getByRole('heading', { name: 'More' }).waitFor();
-    await accessible(page, 'More');
+    await accessible(page, 'More', { every: true });
     await pictures(page, 'more');
     await page.setViewportSize({ width: 390, height: 844 });
     await page.getByRole('listitem').getByRole('link', { name: 'Health' }).click();
     await page.getByTestId('camera-health').waitFor();
     await screens.getByRole('link', { name: 'Events' }).click();
     await away.waitFor();
-    await accessible(page, 'the feed on a phone');
+    await accessible(page, 'the feed on a phone', { every: true });
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'the page is wider than the phone');
     assert.deepEqual(page.complaints, []);
   });

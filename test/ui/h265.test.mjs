@@ -4,8 +4,9 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { accessible } from './axe.mjs';
 import { binary, keep, scratch, until } from './box.mjs';
-import { accessible, open, shop } from './cameras.mjs';
+import { open, shop } from './cameras.mjs';
 
 const secret = 'c0rrect-horse-battery';
 

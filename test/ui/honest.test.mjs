@@ -1,8 +1,7 @@
 // What the app says when something is not as it should be, how much it weighs, and whether everybody can read it.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { test } from 'node:test';
+import { accessible } from './axe.mjs';
 import { browse, fetchUnchecked, keep, Program, scratch, setUp, signIn, until } from './box.mjs';
 
 const password = 'seven quiet lanterns 42';
@@ -224,21 +223,17 @@ for (const [device, context] of [
   for (const colorScheme of ['light', 'dark']) {
     test(`everybody can read it: ${device}, ${colorScheme}`, async (t) => {
       const { owner, origin, page } = await open(t, { ...context, colorScheme });
-      const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
       const secrets = [owner.vault_identity, owner.secret, ...owner.recovery_codes, passphrase, password];
       assert.ok(secrets.length > 10 && secrets.every((secret) => secret.length > 7));
       const check = async (name) => {
         await page.waitForTimeout(300); // colours that fade in
         const shown = await page.evaluate(() => [document.documentElement.textContent, ...[...document.querySelectorAll('input, textarea')].map((field) => field.value)].join('\n').replace(/\s/g, '').toLowerCase());
         for (const secret of secrets) assert.ok(!shown.includes(secret.replace(/\s/g, '').toLowerCase()), `${name} shows a secret: ${secret.slice(0, 4)}…`);
-        await page.evaluate(axe);
-        const found = await page.evaluate(() => globalThis.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
         await keep(page, `${device}-${colorScheme}-${name}`);
+        const found = await accessible(page, name);
         assert.ok(found.passes.some((p) => p.id === 'color-contrast' && p.nodes.length > 3), 'contrast was looked at');
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         assert.ok(wide <= 0, `${name} is ${wide} px wider than the screen`);
-        const faults = found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} (${n.failureSummary.split('\n')[1]?.trim()})`).join(', ')}`);
-        assert.deepEqual(faults, [], name);
       };
       await page.goto(origin);
       await page.getByLabel('Code from').waitFor();

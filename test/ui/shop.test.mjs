@@ -2,8 +2,9 @@
 // then gets what else it can do, another picture and a certificate, and is moved in the end.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { accessible } from './axe.mjs';
 import { keep, until } from './box.mjs';
-import { accessible, later, open, seen, shop } from './cameras.mjs';
+import { later, open, seen, shop } from './cameras.mjs';
 import { onScreen } from './picture.mjs';
 
 const secret = 'c0rrect-horse-battery';

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { test } from 'node:test';
+import { accessible } from './axe.mjs';
 import { binary, browse, fetchUnchecked, keep, Program, recordings, scratch, setUp, signIn, until } from './box.mjs';
+import { seen } from './cameras.mjs';
 import { onScreen, pictures } from './picture.mjs';
 
 const password = 'seven quiet lanterns 42';
@@ -179,16 +180,7 @@ test('the timeline', async (t) => {
     await page.getByRole('button', { name: 'Mark end' }).click();
     await page.getByRole('button', { name: 'Save as video' }).click();
     await page.getByTestId('export-plan').waitFor();
-    const done = () =>
-      until('saved, or asked who it is', async () => {
-        if (await page.getByText('The video is saved').count()) return true;
-        const proof = page.getByLabel('Your sign-in password', { exact: true });
-        if (await proof.count()) {
-          await proof.fill(password);
-          await page.getByRole('button', { name: 'Confirm' }).click();
-        }
-        return false;
-      });
+    const done = () => seen(page, page.getByText('The video is saved'));
     await page.getByLabel('Note for the log').fill('the parcel');
     await keep(page, 'export');
     const saved = page.waitForEvent('download');
@@ -253,9 +245,7 @@ test('the timeline', async (t) => {
     await page.evaluate(() => history.replaceState(null, '', '/timeline'));
     await page.reload();
     await recordings(lane);
-    await page.evaluate(readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'));
-    const found = await page.evaluate(() => window.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
-    assert.deepEqual(found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target)}`), []);
+    await accessible(page, 'the timeline');
   });
 
   assert.deepEqual(page.complaints, []);

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
+import { accessible } from './axe.mjs';
 import { keep, Program, scratch, totp, until } from './box.mjs';
-import { accessible, open } from './cameras.mjs';
+import { open } from './cameras.mjs';
 
 /** Words that stand in most English sentences and in none of another language. */
 const english = /\b(the|this|that|with|and|your|cannot|from|there|which|been|does|have)\b/i;
